@@ -1,0 +1,78 @@
+"""What an engine is, and what it is given for one job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from engines.errors import Cancelled
+from engines.records import ModelRecord
+from engines.types import Artifact, GenerationRequest, GenerationResult, Progress
+
+
+class CancelToken:
+    """A flag that one thread sets and the engine looks at: truthful, because the engine stops where it looks."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the job to stop."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked."""
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raises `Cancelled` if somebody asked the job to stop."""
+        if self._event.is_set():
+            raise Cancelled()
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """All that one job may touch; per job, never per process.
+
+    `staging` is the only folder the engine writes to. `inputs` maps the request's `init_image` and `mask` fields to files.
+    `first_image` is where a resumed job goes on: the images before it are finished. `checkpoint_every` is in sampler
+    calls, 0 for none but the one before decode. `preview_every` is in seconds, 0 for no previews.
+    """
+
+    staging: Path
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    token: CancelToken = field(default_factory=CancelToken)
+    on_progress: Callable[[Progress], None] = lambda _progress: None
+    on_artifact: Callable[[Artifact], None] = lambda _artifact: None
+    first_image: int = 0
+    checkpoint_every: int = 5
+    preview_every: float = 0.5
+
+    def check_cancelled(self) -> None:
+        """Raises `Cancelled` if Stop was pressed."""
+        self.token.check()
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the half-done picture is kept; written atomically, removed when the picture is finished."""
+        return self.staging / "checkpoint.safetensors"
+
+
+class EngineInterface(Protocol):
+    """An engine holds one model at a time and makes pictures with it."""
+
+    def load(self, record: ModelRecord, ctx: RunContext) -> None:
+        """Bring the model to the device. Raises `UserError` for a broken model, `ResourceError` for want of memory."""
+        ...
+
+    def generate(self, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
+        """Make the files of `request` in `ctx.staging`. Raises `Cancelled`, `UserError`, `ResourceError`."""
+        ...
+
+    def unload(self) -> None:
+        """Give the memory back."""
+        ...
