@@ -91,7 +91,9 @@ class EngineFamily:
     """One model family: everything that the rest of Easel needs to know of it.
 
     `pipelines` maps a task to the diffusers class that does it. `samplers` and `schedulers` are keys of the sampler
-    registry, in the order that a list shows them. `engine` is "module:Class", imported in the worker alone.
+    registry, in the order that a list shows them. `denoiser` names the part that runs once a step, `encoding` the pipeline
+    arguments that `encode_prompt` returns, in its order. `pipeline_arguments` go to the pipeline's constructor.
+    `engine` is "module:Class", imported in the worker alone.
     """
 
     id: str
@@ -104,10 +106,13 @@ class EngineFamily:
     schedulers: tuple[str, ...]
     detection: Detection
     parts: tuple[str, ...]
+    denoiser: str
+    encoding: tuple[str, ...]
     latent: LatentFormat
     memory: MemoryFigures
     tiny: TinyProfile
     engine: str = "engines.pipeline.engine:DiffusersEngine"
+    pipeline_arguments: Mapping[str, Any] = field(default_factory=dict)
     sampler_overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property

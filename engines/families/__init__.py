@@ -1,0 +1,1 @@
+"""One file a model family. A family never imports another one."""

@@ -1,0 +1,113 @@
+"""Stable Diffusion 1.x: a UNet of 0.86 billion parameters, one CLIP text encoder, 512 pixels.
+
+Source: the classes StableDiffusion{,Img2Img,Inpaint}Pipeline and the configuration of stable-diffusion-v1-5.
+"""
+
+from __future__ import annotations
+
+from engines.family import Detection, EngineFamily, LatentFormat, Limits, MemoryFigures, TinyPart, TinyProfile
+from engines.types import Task
+
+PIPELINES = {
+    Task.TEXT_TO_IMAGE: "StableDiffusionPipeline",
+    Task.IMAGE_TO_IMAGE: "StableDiffusionImg2ImgPipeline",
+    Task.INPAINT: "StableDiffusionInpaintPipeline",
+}
+
+TINY = TinyProfile(
+    pipeline_class="StableDiffusionPipeline",
+    width=64,
+    height=64,
+    parts={
+        "unet": TinyPart(
+            "diffusers",
+            "UNet2DConditionModel",
+            {
+                "sample_size": 8,
+                "block_out_channels": (8, 16, 32, 32),
+                "norm_num_groups": 8,
+                "attention_head_dim": 4,
+                "cross_attention_dim": 32,
+            },
+        ),
+        "vae": TinyPart(
+            "diffusers",
+            "AutoencoderKL",
+            {
+                "block_out_channels": (8, 16, 32, 32),
+                "norm_num_groups": 8,
+                "down_block_types": ("DownEncoderBlock2D",) * 4,
+                "up_block_types": ("UpDecoderBlock2D",) * 4,
+                "latent_channels": 4,
+                "sample_size": 64,
+            },
+        ),
+        "text_encoder": TinyPart(
+            "transformers",
+            "CLIPTextModel",
+            {
+                "hidden_size": 32,
+                "intermediate_size": 64,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "projection_dim": 32,
+            },
+        ),
+        "tokenizer": TinyPart("transformers", "CLIPTokenizer"),
+        "scheduler": TinyPart(
+            "diffusers",
+            "PNDMScheduler",
+            {
+                "beta_start": 0.00085,
+                "beta_end": 0.012,
+                "beta_schedule": "scaled_linear",
+                "skip_prk_steps": True,
+                "set_alpha_to_one": False,
+                "steps_offset": 1,
+            },
+        ),
+    },
+    extra={"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False},
+)
+
+FAMILY = EngineFamily(
+    id="sd15",
+    title="Stable Diffusion 1.5",
+    summary="Small, quick and everywhere: 512 pixels, runs on 4 GB of graphics memory or on a processor.",
+    pipelines=PIPELINES,
+    defaults={
+        "width": 512,
+        "height": 512,
+        "steps": 25,
+        "guidance": 7.0,
+        "sampler": "DPM++ 2M",
+        "scheduler": "Karras",
+        "strength": 0.75,
+    },
+    limits=Limits(min_side=64, max_side=2048, side_multiple=8, max_pixels=2048 * 1024, max_clip_skip=12),
+    samplers=(
+        "DPM++ 2M",
+        "DPM++ 2M SDE",
+        "DPM++ SDE",
+        "DPM++ 3M SDE",
+        "Euler",
+        "Euler a",
+        "Heun",
+        "UniPC",
+        "DDIM",
+        "LCM",
+        "LMS",
+        "PNDM",
+    ),
+    schedulers=("Normal", "Karras", "Exponential", "SGM uniform", "Simple", "Beta"),
+    detection=Detection(
+        pipeline_classes=frozenset(PIPELINES.values()),
+        configs={"unet": {"addition_embed_type": None}},
+    ),
+    parts=("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
+    latent=LatentFormat(channels=4, scale=8),
+    memory=MemoryFigures(parameters=1.07, activation_bytes_per_pixel=6_000),
+    tiny=TINY,
+    denoiser="unet",
+    encoding=("prompt_embeds", "negative_prompt_embeds"),
+)

@@ -1,0 +1,142 @@
+"""Stable Diffusion XL: a UNet of 2.57 billion parameters, two text encoders, size conditioning, 1024 pixels.
+
+Source: the classes StableDiffusionXL{,Img2Img,Inpaint}Pipeline and the configuration of stable-diffusion-xl-base-1.0.
+"""
+
+from __future__ import annotations
+
+from engines.family import Detection, EngineFamily, LatentFormat, Limits, MemoryFigures, TinyPart, TinyProfile
+from engines.types import Task
+
+PIPELINES = {
+    Task.TEXT_TO_IMAGE: "StableDiffusionXLPipeline",
+    Task.IMAGE_TO_IMAGE: "StableDiffusionXLImg2ImgPipeline",
+    Task.INPAINT: "StableDiffusionXLInpaintPipeline",
+}
+
+# The time embedding gets six size numbers of 8 values each beside the pooled text of 32: 6 * 8 + 32 = 80.
+TINY = TinyProfile(
+    pipeline_class="StableDiffusionXLPipeline",
+    width=64,
+    height=64,
+    parts={
+        "unet": TinyPart(
+            "diffusers",
+            "UNet2DConditionModel",
+            {
+                "sample_size": 8,
+                "block_out_channels": (8, 16, 32),
+                "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+                "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+                "transformer_layers_per_block": (1, 1, 2),
+                "norm_num_groups": 8,
+                "attention_head_dim": (2, 4, 4),
+                "use_linear_projection": True,
+                "cross_attention_dim": 64,
+                "addition_embed_type": "text_time",
+                "addition_time_embed_dim": 8,
+                "projection_class_embeddings_input_dim": 80,
+            },
+        ),
+        "vae": TinyPart(
+            "diffusers",
+            "AutoencoderKL",
+            {
+                "block_out_channels": (8, 16, 32, 32),
+                "norm_num_groups": 8,
+                "down_block_types": ("DownEncoderBlock2D",) * 4,
+                "up_block_types": ("UpDecoderBlock2D",) * 4,
+                "latent_channels": 4,
+                "sample_size": 64,
+                "scaling_factor": 0.13025,
+                "force_upcast": True,
+            },
+        ),
+        "text_encoder": TinyPart(
+            "transformers",
+            "CLIPTextModel",
+            {
+                "hidden_size": 32,
+                "intermediate_size": 64,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "projection_dim": 32,
+            },
+        ),
+        # Ten layers: single-file readers know the XL base model by its tenth one.
+        "text_encoder_2": TinyPart(
+            "transformers",
+            "CLIPTextModelWithProjection",
+            {
+                "hidden_size": 32,
+                "intermediate_size": 64,
+                "num_hidden_layers": 10,
+                "num_attention_heads": 4,
+                "projection_dim": 32,
+                "hidden_act": "gelu",
+            },
+        ),
+        "tokenizer": TinyPart("transformers", "CLIPTokenizer"),
+        "tokenizer_2": TinyPart("transformers", "CLIPTokenizer"),
+        "scheduler": TinyPart(
+            "diffusers",
+            "EulerDiscreteScheduler",
+            {
+                "beta_start": 0.00085,
+                "beta_end": 0.012,
+                "beta_schedule": "scaled_linear",
+                "steps_offset": 1,
+                "timestep_spacing": "leading",
+            },
+        ),
+    },
+    extra={"force_zeros_for_empty_prompt": True, "add_watermarker": False},
+)
+
+FAMILY = EngineFamily(
+    id="sdxl",
+    title="Stable Diffusion XL",
+    summary="Rich pictures of 1024 pixels; wants 8 GB of graphics memory, or patience.",
+    pipelines=PIPELINES,
+    defaults={
+        "width": 1024,
+        "height": 1024,
+        "steps": 30,
+        "guidance": 5.0,
+        "sampler": "DPM++ 2M",
+        "scheduler": "Karras",
+        "strength": 0.6,
+    },
+    limits=Limits(min_side=64, max_side=4096, side_multiple=8, max_pixels=2048 * 2048, max_clip_skip=12),
+    samplers=(
+        "DPM++ 2M",
+        "DPM++ 2M SDE",
+        "DPM++ SDE",
+        "DPM++ 3M SDE",
+        "Euler",
+        "Euler a",
+        "Heun",
+        "UniPC",
+        "DDIM",
+        "LCM",
+        "LMS",
+        "PNDM",
+    ),
+    schedulers=("Normal", "Karras", "Exponential", "SGM uniform", "Simple", "Beta"),
+    detection=Detection(
+        pipeline_classes=frozenset(PIPELINES.values()),
+        configs={"unet": {"addition_embed_type": "text_time"}},
+    ),
+    parts=("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler"),
+    latent=LatentFormat(channels=4, scale=8),
+    memory=MemoryFigures(parameters=3.47, activation_bytes_per_pixel=6_000),
+    tiny=TINY,
+    denoiser="unet",
+    encoding=(
+        "prompt_embeds",
+        "negative_prompt_embeds",
+        "pooled_prompt_embeds",
+        "negative_pooled_prompt_embeds",
+    ),
+    pipeline_arguments={"add_watermarker": False},
+)

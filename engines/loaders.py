@@ -1,0 +1,128 @@
+"""Ways to bring a model from disk into memory, by key. Weights are data: safetensors only, no code from a folder, no hub."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from engines.errors import EaselError, InternalError, UserError
+from engines.family import EngineFamily
+from engines.placement import Placement
+from engines.records import ModelRecord
+
+log = logging.getLogger(__name__)
+
+Loader = Callable[[ModelRecord, EngineFamily, Placement, Callable[[], None]], dict[str, Any]]
+
+
+class LoaderRegistry:
+    """Loaders by key; explicit, atomic, a duplicate is an error."""
+
+    def __init__(self, loaders: Mapping[str, Loader]) -> None:
+        self._loaders = dict(loaders)
+
+    def get(self, key: str) -> Loader:
+        """The loader called `key`. Raises `InternalError` for a key that no scanner should have written."""
+        if key not in self._loaders:
+            raise InternalError("internal", what=f"no loader is called {key}; there are {', '.join(self._loaders)}")
+        return self._loaders[key]
+
+
+def load_model(
+    key: str,
+    record: ModelRecord,
+    family: EngineFamily,
+    placement: Placement,
+    check: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """The model's parts by name, on the device and in the dtype of `placement`, ready for `create_pipeline`.
+
+    `check` is called between parts and may raise `Cancelled`. Raises `UserError("model-broken")` naming the part.
+    """
+    log.info("loader key=%s model=%s device=%s why=the kind of model on disk", key, record.id, placement.device)
+    started = time.perf_counter()
+    parts = LOADERS.get(key)(record, family, placement, check)
+    log.info("loaded model=%s parts=%d seconds=%.2f", record.id, len(parts), time.perf_counter() - started)
+    return parts
+
+
+def load_diffusers_folder(
+    record: ModelRecord, family: EngineFamily, placement: Placement, check: Callable[[], None]
+) -> dict[str, Any]:
+    """Load each part that the family names from its own folder below `record.path`."""
+    index = _model_index(record.path)
+    parts: dict[str, Any] = {}
+    for name in family.parts:
+        check()
+        parts[name] = _load_part(record, name, index.get(name), placement)
+    return parts
+
+
+def _model_index(folder: Path) -> dict[str, Any]:
+    import json
+
+    try:
+        return json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError("model-broken", model=folder.name, part="model_index.json", why=_first_line(error)) from error
+
+
+# The only classes that a model folder may ask for: names from a file never reach getattr on a whole library.
+PART_CLASSES: Mapping[str, str] = {
+    "UNet2DConditionModel": "diffusers",
+    "AutoencoderKL": "diffusers",
+    "CLIPTextModel": "transformers",
+    "CLIPTextModelWithProjection": "transformers",
+    "CLIPTokenizer": "transformers",
+    "CLIPTokenizerFast": "transformers",
+}
+
+
+def _load_part(record: ModelRecord, name: str, entry: Any, placement: Placement) -> Any:
+    folder = record.path / name
+    if not folder.is_dir() or not isinstance(entry, list):
+        raise UserError("model-part-missing", model=record.title, part=name)
+    try:
+        return _from_folder(folder, name, entry[1], placement)
+    except EaselError:
+        raise
+    except Exception as error:  # the libraries raise whatever they like for a damaged file; the part is what matters
+        log.warning("part=%s of model=%s did not load", name, record.id, exc_info=True)
+        raise UserError("model-broken", model=record.title, part=name, why=_first_line(error)) from error
+
+
+def _from_folder(folder: Path, name: str, class_name: str, placement: Placement) -> Any:
+    if name == "scheduler":
+        return _scheduler_config(folder)
+    if class_name not in PART_CLASSES:
+        raise UserError("model-class-unknown", part=name, class_name=class_name)
+    part_class = _class(class_name)
+    if name.startswith("tokenizer"):
+        return part_class.from_pretrained(folder, local_files_only=True)
+    dtype = placement.torch_dtype(name)
+    part = part_class.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=dtype)
+    return part.to(placement.device).eval().requires_grad_(False)
+
+
+def _class(class_name: str) -> Any:
+    import diffusers
+    import transformers
+
+    return getattr({"diffusers": diffusers, "transformers": transformers}[PART_CLASSES[class_name]], class_name)
+
+
+def _scheduler_config(folder: Path) -> Any:
+    """The scheduler as its configuration: samplers are made anew for each picture from it."""
+    import json
+
+    return json.loads((folder / "scheduler_config.json").read_text(encoding="utf-8"))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+LOADERS = LoaderRegistry({"diffusers-folder": load_diffusers_folder})

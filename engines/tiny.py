@@ -1,0 +1,80 @@
+"""Tiny random-weight models, one of each family: real topology, real files, no meaning. For tests and `easel self-test`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from engines.family import EngineFamily, TinyPart
+from engines.messages import RESOURCES
+
+TOKENIZER = RESOURCES / "starter" / "image" / "tokenizer"
+
+
+def make_tiny_model(family: EngineFamily, folder: Path, seed: int = 0) -> Path:
+    """Write the family's tiny model as a diffusers folder; the same seed gives the same bytes. Returns `folder`."""
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    index: dict[str, Any] = {"_class_name": family.tiny.pipeline_class, "_diffusers_version": _diffusers_version()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, part in family.tiny.parts.items():
+            _write_part(part, folder / name)
+            index[name] = [part.library, part.class_name]
+    index.update(family.tiny.extra)
+    (folder / "model_index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+    (folder / "easel.json").write_text(json.dumps(_card(family), indent=1), encoding="utf-8")
+    return folder
+
+
+def _write_part(part: TinyPart, folder: Path) -> None:
+    if "Tokenizer" in part.class_name:
+        shutil.copytree(TOKENIZER, folder, dirs_exist_ok=True)
+    elif part.library == "transformers":
+        _text_encoder(part).save_pretrained(folder)
+    else:
+        import diffusers
+
+        _build(getattr(diffusers, part.class_name), part).save_pretrained(folder)
+
+
+def _build(part_class: Any, part: TinyPart) -> Any:
+    return part_class(**{key: value for key, value in part.config.items()})
+
+
+def _text_encoder(part: TinyPart) -> Any:
+    import transformers
+
+    tokens = _token_ids()
+    config = transformers.CLIPTextConfig(**{**part.config, **tokens, "max_position_embeddings": 77})
+    return getattr(transformers, part.class_name)(config)
+
+
+def _token_ids() -> dict[str, int]:
+    vocabulary = json.loads((TOKENIZER / "vocab.json").read_text(encoding="utf-8"))
+    end = vocabulary["<|endoftext|>"]
+    return {
+        "vocab_size": len(vocabulary),
+        "bos_token_id": vocabulary["<|startoftext|>"],
+        "eos_token_id": end,
+        "pad_token_id": end,
+    }
+
+
+def _card(family: EngineFamily) -> dict[str, Any]:
+    size = {"width": family.tiny.width, "height": family.tiny.height, "steps": 4}
+    return {
+        "id": f"tiny-{family.id}",
+        "title": f"Tiny {family.title}",
+        "defaults": size,
+        "description": "Random weights for tests: pictures without meaning.",
+    }
+
+
+def _diffusers_version() -> str:
+    import diffusers
+
+    return diffusers.__version__
