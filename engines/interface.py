@@ -51,6 +51,7 @@ class RunContext:
     first_image: int = 0
     checkpoint_every: int = 5
     preview_every: float = 0.5
+    with_metadata: bool = True
 
     def check_cancelled(self) -> None:
         """Raises `Cancelled` if Stop was pressed."""

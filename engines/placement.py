@@ -41,15 +41,15 @@ class Placement:
 
 
 def decide_placement(facts: MachineFacts, record: ModelRecord, family: EngineFamily) -> Placement:
-    """A processor computes in float32 unless it has bfloat16 instructions; a graphics card in 16 bits.
+    """A processor computes in float32, a graphics card in 16 bits.
 
-    Without the instructions bfloat16 is no saving: one step took four times as long and one convolution 118 times
-    (measured on AVX2, 2026-11). The decoder stays in float32 everywhere: in float16 it gives black pictures with some
-    models, and it is the smallest part.
+    A processor without bfloat16 instructions pays for it: one step took four times as long and one convolution 118 times
+    (measured on AVX2, 2026-11). All parts share one dtype because the pipelines feed one part's output to the next as it
+    is; a decoder that overflows in float16 is run again in float32 (see `engines.pipeline.decode`).
     """
     if facts.device == "cpu":
         return Placement("cpu", "float32")
-    return Placement(facts.device, "bfloat16" if facts.bfloat16 else "float16", {"vae": "float32"})
+    return Placement(facts.device, "bfloat16" if facts.bfloat16 else "float16")
 
 
 def machine_facts() -> MachineFacts:

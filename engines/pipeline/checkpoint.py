@@ -1,0 +1,88 @@
+"""A half-done picture on disk: latents, generator and sampler state, enough to go on to the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from engines.types import GenerationRequest
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State after `calls` sampler calls of image `image`.
+
+    `latents` is what the last call gave, shaped as the family's latents. `denoised` means that only the decode is left.
+    `key` ties it to one request, model and set of versions.
+    """
+
+    key: str
+    image: int
+    calls: int
+    denoised: bool
+    latents: torch.Tensor
+    generator: torch.Tensor
+    sampler_tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    sampler_values: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write atomically, replacing the one before.
+
+        Not synced to the disk: it guards against the death of a process, which the page cache survives, and syncing
+        every few steps would cost more than the steps of a small model.
+        """
+        tensors = {f"sampler.{name}": tensor.contiguous() for name, tensor in self.sampler_tensors.items()}
+        tensors |= {"latents": self.latents.contiguous(), "generator": self.generator}
+        state = {"key": self.key, "image": self.image, "calls": self.calls, "denoised": self.denoised}
+        temporary = path.with_suffix(".tmp")
+        save_file(tensors, temporary, {"state": json.dumps(state), "sampler": json.dumps(self.sampler_values)})
+        temporary.replace(path)
+
+
+def load_checkpoint(path: Path, key: str, image: int, device: str) -> Checkpoint | None:
+    """The checkpoint at `path` if it belongs to `key` and `image`; None, with a line in the log, when it does not."""
+    if not path.is_file():
+        return None
+    try:
+        found = _read(path, device)
+    except (OSError, SafetensorError, KeyError, ValueError):
+        log.warning("checkpoint unreadable, the picture starts anew path=%s", path.name, exc_info=True)
+        return None
+    if (found.key, found.image) != (key, image):
+        log.info("checkpoint is for another picture, this one starts anew")
+        return None
+    return found
+
+
+def _read(path: Path, device: str) -> Checkpoint:
+    with safe_open(path, framework="pt", device="cpu") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open has no iterator
+    state = json.loads(metadata["state"])
+    latents, generator = tensors.pop("latents").to(device), tensors.pop("generator")
+    sampler = {name.removeprefix("sampler."): tensor for name, tensor in tensors.items()}
+    return Checkpoint(
+        **state,
+        latents=latents,
+        generator=generator,
+        sampler_tensors=sampler,
+        sampler_values=json.loads(metadata["sampler"]),
+    )
+
+
+def checkpoint_key(request: GenerationRequest, model_fingerprint: str) -> str:
+    """What must be the same for a checkpoint to go on to the same bytes."""
+    import diffusers
+
+    text = f"{request.model_dump_json()}|{model_fingerprint}|{torch.__version__}|{diffusers.__version__}"
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,90 @@
+"""Latents to a picture, checked: never silently black or broken, and a failed decode never costs the denoise."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+
+from engines.errors import ResourceError
+
+log = logging.getLogger(__name__)
+
+
+def decode(pipe: Any, latents: torch.Tensor) -> tuple[Any, tuple[str, ...]]:
+    """The picture (PIL, RGB) of latents [1, C, h, w], and notes on any way that had to be taken.
+
+    Walks a ladder once: as it is, tiled when memory runs out, in float32 when the result is not a number. Raises
+    `ResourceError` when every rung fails.
+    """
+    notes: list[str] = []
+    pixels = _attempt(pipe, latents, notes)
+    if not torch.isfinite(pixels).all() and pipe.vae.dtype != torch.float32:
+        notes.append("decoded in float32: the first try was not a number")
+        pixels = _in_float32(pipe, latents)
+    if not torch.isfinite(pixels).all():
+        raise ResourceError("decode-not-finite")
+    if float(pixels.max() - pixels.min()) < 1e-3:
+        notes.append("the picture has one colour")
+    for note in notes:
+        log.warning("decode note=%s", note)
+    return pipe.image_processor.postprocess(pixels, output_type="pil")[0], tuple(notes)
+
+
+def check_latents(latents: torch.Tensor, step: int) -> None:
+    """Raises `ResourceError` when the latents are not numbers any more."""
+    if not torch.isfinite(latents).all():
+        raise ResourceError("latents-not-finite", step=step)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch ran out of memory: CUDA has a type for it, the CPU allocator a sentence."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
+
+
+def _attempt(pipe: Any, latents: torch.Tensor, notes: list[str]) -> torch.Tensor:
+    try:
+        return _run(pipe.vae, latents)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    notes.append("decoded in tiles: the whole picture did not fit in memory")
+    pipe.vae.enable_tiling()
+    try:
+        return _run(pipe.vae, latents)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise ResourceError("out-of-memory", stage="decode", detail=_first_line(error)) from error
+        raise
+    finally:
+        pipe.vae.disable_tiling()
+
+
+def _in_float32(pipe: Any, latents: torch.Tensor) -> torch.Tensor:
+    before = pipe.vae.dtype
+    pipe.vae.to(torch.float32)
+    try:
+        return _run(pipe.vae, latents)
+    finally:
+        pipe.vae.to(before)
+
+
+def _run(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    return vae.decode(_unscale(vae, latents).to(vae.dtype), return_dict=False)[0]
+
+
+def _unscale(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """The inverse of what the pipelines do after encoding: a factor, or mean and deviation by channel, or a shift."""
+    config = vae.config
+    mean, deviation = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+    if mean is not None and deviation is not None:
+        shape = (1, -1, 1, 1)
+        mean = torch.tensor(mean, device=latents.device, dtype=latents.dtype).view(shape)
+        deviation = torch.tensor(deviation, device=latents.device, dtype=latents.dtype).view(shape)
+        return latents * deviation / config.scaling_factor + mean
+    return latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,216 @@
+"""The shared diffusers engine: one model resident, pictures one after the other, each the same alone or in a row."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from engines import media
+from engines.errors import EaselError, ResourceError, UserError
+from engines.family import EngineFamily
+from engines.interface import RunContext
+from engines.loaders import load_model
+from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
+from engines.pipeline.decode import check_latents, decode, is_out_of_memory
+from engines.pipeline.preview import Previewer
+from engines.pipeline.steps import StepHooks
+from engines.placement import Placement, decide_placement, machine_facts
+from engines.records import ModelRecord
+from engines.registry import create_pipeline, pipeline_key
+from engines.runtime import peak_memory, software_facts
+from engines.samplers import create_sampler, seed_sampler
+from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage, Task
+
+log = logging.getLogger(__name__)
+
+ENCODINGS_KEPT = 8  # prompts; one encoding is under 1 MB for CLIP, and going back and forth between a few is common
+
+
+class DiffusersEngine:
+    """Implements `EngineInterface` for families whose work is done by diffusers pipelines."""
+
+    def __init__(self, family: EngineFamily) -> None:
+        self.family = family
+        self._record: ModelRecord | None = None
+        self._parts: dict[str, Any] = {}
+        self._placement: Placement | None = None
+        self._pipelines: dict[str, Any] = {}
+        self._encodings: OrderedDict[tuple[Any, ...], dict[str, torch.Tensor]] = OrderedDict()
+        self._previewer: Previewer | None = None
+
+    def load(self, record: ModelRecord, ctx: RunContext) -> None:
+        """See `EngineInterface.load`."""
+        ctx.on_progress(Progress(Stage.LOAD))
+        placement = decide_placement(machine_facts(), record, self.family)
+        self._parts = load_model(record.loader, record, self.family, placement, ctx.check_cancelled)
+        self._record, self._placement = record, placement
+        self._previewer = Previewer(self._parts["vae"], self.family.latent.rgb)
+
+    def unload(self) -> None:
+        """See `EngineInterface.unload`."""
+        self.__init__(self.family)
+
+    @torch.inference_mode()
+    def generate(self, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
+        """See `EngineInterface.generate`. Peak memory is this process's, graphics memory where there is a card."""
+        seconds: dict[str, float] = {}
+        artifacts = []
+        with _out_of_memory_said_plainly(request):
+            for index in range(ctx.first_image, request.count):
+                single = request.with_(seed=request.seed_of(index), count=1)
+                artifacts.append(self._picture(single, index, request.count, ctx, seconds))
+                ctx.on_artifact(artifacts[-1])
+        return GenerationResult(tuple(artifacts), seconds, peak_memory(), self._facts())
+
+    def _picture(
+        self, request: GenerationRequest, index: int, images: int, ctx: RunContext, seconds: dict[str, float]
+    ) -> Artifact:
+        pipe = self._pipeline(request)
+        ctx.on_progress(Progress(Stage.ENCODE, image=index, images=images))
+        with _clock(seconds, Stage.ENCODE):
+            encoding = self._encode(pipe, request)
+        with _clock(seconds, Stage.DENOISE):
+            latents = self._denoise(pipe, request, encoding, index, images, ctx)
+        ctx.check_cancelled()
+        ctx.on_progress(Progress(Stage.DECODE, image=index, images=images))
+        with _clock(seconds, Stage.DECODE):
+            picture, notes = decode(pipe, latents)
+        ctx.on_progress(Progress(Stage.SAVE, image=index, images=images))
+        with _clock(seconds, Stage.SAVE):
+            return self._save(picture, notes, request, index, ctx)
+
+    def _pipeline(self, request: GenerationRequest) -> Any:
+        key = pipeline_key(self.family, request.task)
+        scheduler = create_sampler(
+            request.sampler, request.scheduler, self._parts["scheduler"], self.family.sampler_overrides
+        )
+        seed_sampler(scheduler, request.seed)
+        if key not in self._pipelines:
+            self._pipelines[key] = create_pipeline(key, {**self._parts, "scheduler": scheduler})
+            self._pipelines[key].set_progress_bar_config(disable=True)
+        pipe = self._pipelines[key]
+        pipe.scheduler = scheduler
+        return pipe
+
+    def _encode(self, pipe: Any, request: GenerationRequest) -> dict[str, torch.Tensor]:
+        """The text's embeddings by pipeline argument; kept, so that the same words are encoded once."""
+        guided = request.guidance > 1
+        key = (request.prompt, request.negative_prompt if guided else "", guided, request.clip_skip)
+        if key not in self._encodings:
+            values = pipe.encode_prompt(
+                prompt=request.prompt,
+                device=self._device,
+                num_images_per_prompt=1,
+                do_classifier_free_guidance=guided,
+                negative_prompt=request.negative_prompt,
+                clip_skip=request.clip_skip - 1 or None,
+            )
+            named = zip(self.family.encoding, values, strict=True)
+            self._encodings[key] = {name: value for name, value in named if value is not None}
+        self._encodings.move_to_end(key)
+        while len(self._encodings) > ENCODINGS_KEPT:
+            self._encodings.popitem(last=False)
+        return self._encodings[key]
+
+    def _denoise(
+        self,
+        pipe: Any,
+        request: GenerationRequest,
+        encoding: dict[str, torch.Tensor],
+        index: int,
+        images: int,
+        ctx: RunContext,
+    ) -> torch.Tensor:
+        """Latents ready for decode, from the start or from the checkpoint that a stopped run left."""
+        generator = torch.Generator("cpu").manual_seed(request.seed)
+        start = self._checkpoint(request, index, ctx, generator)
+        if start.denoised:
+            return start.latents
+        assert self._previewer is not None
+        denoiser = self._parts[self.family.denoiser]
+        with StepHooks(pipe, denoiser, generator, ctx, start, images, self._previewer) as hooks:
+            latents = pipe(
+                **encoding, **_arguments(request, ctx), generator=generator, output_type="latent", return_dict=False
+            )[0]
+        check_latents(latents, hooks.calls)
+        hooks.checkpoint(latents, denoised=True).save(ctx.checkpoint)
+        return latents
+
+    def _checkpoint(
+        self, request: GenerationRequest, index: int, ctx: RunContext, generator: torch.Generator
+    ) -> Checkpoint:
+        assert self._record is not None
+        key = checkpoint_key(request, self._record.fingerprint)
+        found = load_checkpoint(ctx.checkpoint, key, index, self._device)
+        if found:
+            log.info("resume image=%d calls=%d denoised=%s", index, found.calls, found.denoised)
+        return found or Checkpoint(key, index, 0, False, torch.empty(0), generator.get_state())
+
+    def _save(
+        self, picture: Any, notes: tuple[str, ...], request: GenerationRequest, index: int, ctx: RunContext
+    ) -> Artifact:
+        assert self._record is not None
+        if request.task is Task.INPAINT:
+            picture = media.keep_unmasked(picture, *_pictures(request, ctx))
+        path = ctx.staging / f"image-{index:04d}.png"
+        media.save_png(picture, path, request, self._record, self._facts(), with_metadata=ctx.with_metadata)
+        ctx.checkpoint.unlink(missing_ok=True)
+        return Artifact(index, path, "image/png", request.seed, picture.width, picture.height, notes)
+
+    def _facts(self) -> dict[str, str]:
+        assert self._placement is not None
+        return {**software_facts(), "device": self._placement.device, "dtype": self._placement.dtype}
+
+    @property
+    def _device(self) -> str:
+        assert self._placement is not None
+        return self._placement.device
+
+
+def _arguments(request: GenerationRequest, ctx: RunContext) -> dict[str, Any]:
+    """What the family's pipelines are called with, beside text and generator."""
+    arguments: dict[str, Any] = {"num_inference_steps": request.steps, "guidance_scale": request.guidance}
+    if request.task.needs_image:
+        if int(request.steps * request.strength) < 1:
+            raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
+        pictures = _pictures(request, ctx)
+        arguments |= {"image": pictures[0], "strength": request.strength}
+        if request.task.needs_mask:
+            arguments |= {"mask_image": pictures[1]}
+    if request.task is not Task.IMAGE_TO_IMAGE:  # its size is the picture's, which is fitted beforehand
+        arguments |= {"width": request.width, "height": request.height}
+    return arguments
+
+
+def _pictures(request: GenerationRequest, ctx: RunContext) -> tuple[Any, ...]:
+    size = (request.width, request.height)
+    picture = media.fit(media.open_image(ctx.inputs["init_image"]), size)
+    if not request.task.needs_mask:
+        return (picture,)
+    return picture, media.fit(media.open_mask(ctx.inputs["mask"]), size)
+
+
+@contextmanager
+def _clock(seconds: dict[str, float], stage: Stage) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - started
+
+
+@contextmanager
+def _out_of_memory_said_plainly(request: GenerationRequest) -> Iterator[None]:
+    try:
+        yield
+    except EaselError:
+        raise
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        detail = str(error).strip().split("\n", 1)[0]
+        raise ResourceError("out-of-memory", stage=f"{request.width}x{request.height}", detail=detail) from error

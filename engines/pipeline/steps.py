@@ -1,0 +1,114 @@
+"""One way into every pipeline's loop: the sampler's `step` and the denoiser's forward, wrapped for one picture.
+
+Not every pipeline has a step callback and not all can be interrupted; all of them call these two.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from engines import sampler_state
+from engines.interface import RunContext
+from engines.pipeline.checkpoint import Checkpoint
+from engines.pipeline.preview import Previewer
+from engines.types import Progress, Stage
+
+
+class StepHooks:
+    """Progress, cancel within a step, checkpoints and resume, while the `with` block runs a pipeline.
+
+    Resuming lets the pipeline run its own loop: until the checkpoint's call the denoiser answers zeros at once and the
+    sampler hands its input back, then latents, sampler and generator are set as they were.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        denoiser: torch.nn.Module,
+        generator: torch.Generator,
+        ctx: RunContext,
+        start: Checkpoint,
+        images: int,
+        previewer: Previewer,
+    ) -> None:
+        self._pipe, self._denoiser, self._generator, self._ctx = pipe, denoiser, generator, ctx
+        self._start, self._images, self._previewer = start, images, previewer
+        self._scheduler = pipe.scheduler
+        self._original_step = self._scheduler.step
+        self._last_preview = time.monotonic()
+        self.calls = 0
+
+    def __enter__(self) -> StepHooks:
+        # wraps() keeps the signature: pipelines inspect it to decide whether to pass `generator` and `eta`.
+        self._scheduler.step = functools.wraps(self._original_step)(self._step)
+        self._hook = self._denoiser.register_forward_pre_hook(lambda *_: self._ctx.check_cancelled())
+        if self._start.calls:
+            self._denoiser.forward = self._skip_forward
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hook.remove()
+        self._denoiser.__dict__.pop("forward", None)
+        self._scheduler.__dict__.pop("step", None)
+
+    def _step(self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        self.calls += 1
+        if self.calls < self._start.calls:
+            return sample, sample
+        if self.calls == self._start.calls:
+            return self._go_on_from_checkpoint()
+        result = self._original_step(model_output, timestep, sample, *args, **kwargs)
+        self._after(result[0])
+        return result
+
+    def _go_on_from_checkpoint(self) -> tuple[torch.Tensor, torch.Tensor]:
+        self._denoiser.__dict__.pop("forward", None)
+        sampler_state.restore(self._scheduler, self._start.sampler_tensors, self._start.sampler_values)
+        self._generator.set_state(self._start.generator)
+        self._report()
+        return self._start.latents, self._start.latents
+
+    def _skip_forward(self, sample: torch.Tensor, *_args: Any, **_kwargs: Any) -> tuple[torch.Tensor]:
+        return (torch.zeros_like(sample[:, : self._denoiser.config.out_channels]),)  # pyright: ignore
+
+    def _after(self, latents: torch.Tensor) -> None:
+        every = self._ctx.checkpoint_every
+        if every and self.calls % every == 0:
+            self.checkpoint(latents).save(self._ctx.checkpoint)
+        self._report(latents)
+
+    def checkpoint(self, latents: torch.Tensor, denoised: bool = False) -> Checkpoint:
+        """The state now, with `latents` as the last call's output (or the pipeline's, when `denoised`)."""
+        tensors, values = ({}, {}) if denoised else sampler_state.capture(self._scheduler)
+        return Checkpoint(
+            self._start.key,
+            self._start.image,
+            self.calls,
+            denoised,
+            latents,
+            self._generator.get_state(),
+            tensors,
+            values,
+        )
+
+    def _report(self, latents: torch.Tensor | None = None) -> None:
+        # A second-order sampler calls the denoiser twice a step; people count steps.
+        order = max(1, getattr(self._scheduler, "order", 1))
+        total = -(-self._pipe.num_timesteps // order)
+        step = min(total, -(-self.calls // order))
+        preview = self._preview(latents, step) if latents is not None else None
+        self._ctx.on_progress(Progress(Stage.DENOISE, step, total, self._start.image, self._images, preview))
+
+    def _preview(self, latents: torch.Tensor, step: int) -> Any:
+        now, every = time.monotonic(), self._ctx.preview_every
+        if not every or now - self._last_preview < every:
+            return None
+        self._last_preview = now
+        return self._previewer.save(latents, self._ctx.staging / f"preview-{self._start.image}-{step}.jpg")

@@ -1,0 +1,53 @@
+"""Facts about this process for results and reports: versions, peak memory, threads, and the switches set before torch."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+# The only switch that really keeps the hub client offline: local_files_only still asks the network on a miss.
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def prepare_environment() -> None:
+    """Go offline and quiet. Call before diffusers or transformers are imported."""
+    os.environ.update(OFFLINE)
+
+
+@lru_cache
+def software_facts() -> dict[str, str]:
+    """Versions that decide the pixels."""
+    from importlib.metadata import version
+
+    import torch
+
+    return {"torch": torch.__version__, "diffusers": version("diffusers"), "transformers": version("transformers")}
+
+
+def peak_memory() -> int:
+    """Peak bytes so far: graphics memory where there is a card, else this process's resident set."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    import psutil
+
+    memory = psutil.Process().memory_info()
+    return int(getattr(memory, "peak_wset", 0)) or _resource_peak() or int(memory.rss)
+
+
+def _resource_peak() -> int:
+    """The kernel's own high-water mark on Linux, in bytes."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            line = next(line for line in status if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    except (OSError, StopIteration):
+        return 0
