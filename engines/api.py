@@ -1,0 +1,101 @@
+"""The one door between the product and the engine library: everything that `app` may use of `engines`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from engines.errors import (
+    Cancelled,
+    EaselError,
+    ErrorRecord,
+    InternalError,
+    NetworkError,
+    ResourceError,
+    UserError,
+)
+from engines.family import EngineFamily, Limits
+from engines.interface import CancelToken, EngineInterface, RunContext
+from engines.media import FileMetadata, open_image, open_mask, read_metadata
+from engines.messages import Message
+from engines.records import ModelHeader, ModelRecord
+from engines.registry import REGISTRY
+from engines.types import (
+    SEED_MAX,
+    Artifact,
+    GenerationRequest,
+    GenerationResult,
+    Progress,
+    Stage,
+    Task,
+)
+from engines.worker.host import WorkerEngine
+
+__all__ = [
+    "SEED_MAX",
+    "Artifact",
+    "CancelToken",
+    "Cancelled",
+    "EaselError",
+    "EngineFamily",
+    "EngineInterface",
+    "ErrorRecord",
+    "FileMetadata",
+    "GenerationRequest",
+    "GenerationResult",
+    "InternalError",
+    "Limits",
+    "Message",
+    "ModelHeader",
+    "ModelRecord",
+    "NetworkError",
+    "Progress",
+    "ResourceError",
+    "RunContext",
+    "Stage",
+    "Task",
+    "UserError",
+    "WorkerEngine",
+    "detect_family",
+    "families",
+    "family",
+    "local_engine",
+    "make_tiny_models",
+    "open_image",
+    "open_mask",
+    "read_metadata",
+]
+
+
+def families() -> tuple[EngineFamily, ...]:
+    """Every family that Easel knows."""
+    return REGISTRY.all()
+
+
+def family(family_id: str) -> EngineFamily:
+    """The family with this id. Raises `UserError` with the nearest names."""
+    return REGISTRY.get(family_id)
+
+
+def detect_family(header: ModelHeader) -> EngineFamily | None:
+    """The family that the header belongs to, None when no family claims it."""
+    return REGISTRY.detect(header)
+
+
+def local_engine() -> EngineInterface:
+    """An engine in this very process, for debugging: it brings torch in, and a crash of it is a crash of everything."""
+    from engines.resident import ResidentEngine
+    from engines.runtime import prepare_environment
+
+    prepare_environment()
+    return ResidentEngine()
+
+
+def make_tiny_models(folder: Path, families: Iterable[EngineFamily]) -> None:
+    """Write a tiny random-weight model of each family below `folder`. Imports torch: call it in a process of its own."""
+    from engines.runtime import prepare_environment
+    from engines.tiny import make_tiny_model
+
+    prepare_environment()
+    for each in families:
+        make_tiny_model(each, folder / f"tiny-{each.id}")

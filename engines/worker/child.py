@@ -1,0 +1,108 @@
+"""The worker's side: one thread reads the pipe, the main thread runs the engine."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from engines.errors import EaselError, InternalError
+from engines.interface import CancelToken, RunContext
+from engines.runtime import prepare_environment
+from engines.worker.protocol import Cancel, Exit, Finished, FromWorker, Ready, Run, ToWorker
+
+log = logging.getLogger(__name__)
+
+
+def main(pipe: Connection, log_file: Path) -> None:
+    """Serve runs until the parent says `Exit` or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent turns it into Cancel
+    _log_to(log_file)
+    prepare_environment()
+    Worker(pipe).serve()
+
+
+class Worker:
+    """Reads the pipe in a thread, so that Cancel arrives in the middle of a step."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._send_lock = threading.Lock()
+        self._runs: queue.Queue[tuple[Run, CancelToken] | None] = queue.Queue()
+        self._token = CancelToken()
+
+    def serve(self) -> None:
+        """Run jobs one after the other."""
+        threading.Thread(target=self._listen, name="pipe", daemon=True).start()
+        self._send(Ready(os.getpid()))
+        from engines.resident import ResidentEngine  # diffusers loads with the first model, not before Ready
+
+        engine = ResidentEngine()
+        while (work := self._runs.get()) is not None:
+            run, token = work
+            self._send(self._run(engine, run, token))
+
+    def _run(self, engine: object, run: Run, token: CancelToken) -> Finished:
+        ctx = RunContext(
+            staging=run.staging,
+            inputs=run.inputs,
+            token=token,
+            on_progress=self._send,
+            on_artifact=self._send,
+            first_image=run.first_image,
+            checkpoint_every=run.checkpoint_every,
+            preview_every=run.preview_every,
+            with_metadata=run.with_metadata,
+        )
+        try:
+            engine.load(run.record, ctx)  # pyright: ignore
+            return Finished(result=engine.generate(run.request, ctx))  # pyright: ignore
+        except EaselError as error:
+            return Finished(error=error, details=traceback.format_exc())
+        except Exception as error:  # the border of the process: a bug becomes a message, not a dead worker
+            log.exception("run failed")
+            what = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+            return Finished(error=InternalError("internal", what=what), details=traceback.format_exc())
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                self._take(self._pipe.recv())
+        except (EOFError, OSError):
+            # The parent is gone, however it died. Nothing that runs here can be of use to anybody.
+            os._exit(0)
+
+    def _take(self, message: ToWorker) -> None:
+        match message:
+            case Run():
+                self._token = CancelToken()
+                self._runs.put((message, self._token))
+            case Cancel():
+                self._token.cancel()
+            case Exit():
+                self._token.cancel()
+                self._runs.put(None)
+
+    def _send(self, message: FromWorker) -> None:
+        with self._send_lock:
+            self._pipe.send(message)
+
+
+def _log_to(log_file: Path) -> None:
+    """Everything that libraries print goes to a file, at the level of the operating system: a crash writes there too."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    stream = log_file.open("a", encoding="utf-8", buffering=1)
+    os.dup2(stream.fileno(), 1)
+    os.dup2(stream.fileno(), 2)
+    sys.stdout = sys.stderr = stream
+    faulthandler.enable(stream)
+    logging.basicConfig(
+        stream=stream, level=logging.INFO, format="%(asctime)s %(levelname)s worker %(name)s: %(message)s"
+    )

@@ -1,0 +1,176 @@
+"""The parent's side: an `EngineInterface` whose engine lives in another process."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import threading
+import time
+from multiprocessing import connection
+from pathlib import Path
+
+from engines.errors import Cancelled, InternalError, ResourceError
+from engines.interface import RunContext
+from engines.records import ModelRecord
+from engines.types import Artifact, GenerationRequest, GenerationResult, Progress
+from engines.worker import child
+from engines.worker.protocol import Cancel, Exit, Finished, Ready, Run
+
+log = logging.getLogger(__name__)
+
+GRACE = 5.0  # seconds between the wish to stop and the kill, when the engine does not come to a place where it looks
+POLL = 0.05  # seconds; how late a Stop may be noticed here
+
+
+class WorkerEngine:
+    """Implements `EngineInterface`. The process starts with the first run and stays, with its model, for the next."""
+
+    def __init__(self, log_file: Path, grace: float = GRACE) -> None:
+        self._log_file, self._grace = log_file, grace
+        self._record: ModelRecord | None = None
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: connection.Connection | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id while it lives."""
+        return self._process.pid if self._process is not None and self._process.is_alive() else None
+
+    def load(self, record: ModelRecord, ctx: RunContext) -> None:
+        """Remember the model; the worker loads it with the run, where loading can be stopped and reported."""
+        self._record = record
+
+    def generate(self, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
+        """See `EngineInterface.generate`. A dead worker raises `ResourceError("engine-died")` with the cause."""
+        assert self._record is not None, "load comes before generate"
+        with self._lock:
+            self._start()
+            self._send(_run_message(self._record, request, ctx))
+            return self._follow(ctx)
+
+    def unload(self) -> None:
+        """End the worker: the one sure way to get all memory back."""
+        process, pipe = self._process, self._pipe
+        self._process = self._pipe = None
+        if process is None or pipe is None:
+            return
+        try:
+            pipe.send(Exit())
+        except OSError:
+            log.debug("worker was gone already")
+        process.join(2)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        pipe.close()
+
+    def _start(self) -> None:
+        if self.pid is not None:
+            return
+        self.unload()
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._process = context.Process(target=child.main, args=(theirs, self._log_file), name="easel-engine")
+        self._process.start()
+        theirs.close()  # so that the end of the worker is the end of the pipe
+        self._pipe = ours
+        log.info("worker started pid=%s", self._process.pid)
+
+    def _send(self, message: Run | Cancel) -> None:
+        assert self._pipe is not None
+        try:
+            self._pipe.send(message)
+        except OSError as error:
+            raise self._death() from error
+
+    def _follow(self, ctx: RunContext) -> GenerationResult:
+        """Pass reports on until the run is finished; turn Stop into Cancel, and Cancel into a kill when it is ignored."""
+        assert self._pipe is not None
+        asked_at = 0.0
+        while True:
+            if ctx.token.cancelled and not asked_at:
+                asked_at = time.monotonic()
+                self._send(Cancel())
+            if asked_at and time.monotonic() - asked_at > self._grace:
+                log.warning("worker killed why=no answer to Stop in %.1f s", self._grace)
+                self.kill()
+                raise Cancelled()
+            if self._pipe.poll(POLL) and (finished := self._receive(ctx)) is not None:
+                return _outcome(finished)
+
+    def _receive(self, ctx: RunContext) -> Finished | None:
+        assert self._pipe is not None
+        try:
+            message = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._death() from error
+        match message:
+            case Finished():
+                return message
+            case Progress():
+                ctx.on_progress(message)
+            case Artifact():
+                ctx.on_artifact(message)
+            case Ready():
+                log.debug("worker ready pid=%d", message.pid)
+            case _:
+                raise InternalError("internal", what=f"the worker said {message!r}")
+        return None
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        self.unload()
+
+    def _death(self) -> ResourceError:
+        assert self._process is not None
+        self._process.join(5)
+        code = self._process.exitcode
+        self.unload()
+        return ResourceError("engine-died", cause=cause_of_death(code), log=self._log_file.name)
+
+
+def cause_of_death(exit_code: int | None) -> str:
+    """A sentence for an exit code: negative numbers are signals."""
+    match exit_code:
+        case None:
+            return "it stopped answering"
+        case code if code == -signal.SIGSEGV:
+            return "it touched memory that is not its own (SIGSEGV): a fault in a driver or a library"
+        case code if code == -signal.SIGABRT:
+            return "a library gave up (SIGABRT)"
+        case code if hasattr(signal, "SIGKILL") and code == -signal.SIGKILL:
+            return "the system killed it (SIGKILL), most often because memory ran out"
+        case code if code == -signal.SIGTERM:
+            return "somebody ended it (SIGTERM)"
+        case code if code < 0:
+            return f"it was ended by signal {-code}"
+        case code:
+            return f"it left with exit code {code}"
+
+
+def _run_message(record: ModelRecord, request: GenerationRequest, ctx: RunContext) -> Run:
+    return Run(
+        record,
+        request,
+        ctx.staging,
+        dict(ctx.inputs),
+        ctx.first_image,
+        ctx.checkpoint_every,
+        ctx.preview_every,
+        ctx.with_metadata,
+    )
+
+
+def _outcome(finished: Finished) -> GenerationResult:
+    if finished.error is not None:
+        if finished.details:
+            log.info("worker reported an error\n%s", finished.details)
+        raise finished.error
+    if finished.result is None:
+        raise InternalError("internal", what="the worker finished without a result")
+    return finished.result
