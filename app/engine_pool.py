@@ -1,0 +1,23 @@
+"""Which engine owns the device. One for now: it keeps its model warm, and a new one takes over when it dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engines.api import EngineInterface, GenerationRequest, GenerationResult, ModelRecord, RunContext
+
+
+class EnginePool:
+    """Lends the device's engine to one job at a time."""
+
+    def __init__(self, make_engine: Callable[[], EngineInterface]) -> None:
+        self._engine = make_engine()
+
+    def run(self, record: ModelRecord, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
+        """Load if needed, generate. Raises what the engine raises; `ResourceError("engine-died")` when it died."""
+        self._engine.load(record, ctx)
+        return self._engine.generate(request, ctx)
+
+    def close(self) -> None:
+        """Give memory and processes back."""
+        self._engine.unload()

@@ -1,0 +1,175 @@
+"""Every job, written down before it starts: SQLite in WAL mode, so that no crash loses an accepted job."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from app.jobs import STATES, Failed, Interrupted, Job, JobState, Queued, state_name
+from engines.api import Artifact, ErrorRecord, GenerationRequest, ResourceError, UserError
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, created REAL NOT NULL, owner TEXT NOT NULL, request TEXT NOT NULL, out TEXT,
+    state TEXT NOT NULL, state_data TEXT NOT NULL, position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS artifacts (
+    job TEXT NOT NULL REFERENCES jobs(id), idx INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (job, idx));
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs(state, position);
+"""
+
+
+class JobLedger:
+    """The durable list of jobs. Several processes may use one ledger; each runs only the jobs that it owns.
+
+    An owner holds a lock of the operating system for as long as it lives, so that a dead owner's jobs are known by its
+    free lock, without process ids, which are given out again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._owners = path.parent / "owners"
+        self._owners.mkdir(exist_ok=True)
+        self.owner = uuid.uuid4().hex
+        self._owner_lock = FileLock(self._owners / f"{self.owner}.lock")
+        self._owner_lock.acquire()
+        self._db = sqlite3.connect(path, check_same_thread=False, timeout=30)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        with self._write() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise UserError("ledger-newer", found=version, known=SCHEMA_VERSION)
+            db.executescript(SCHEMA)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")  # an acknowledged job survives a power cut too
+
+    def add(self, request: GenerationRequest, out: Path | None) -> Job:
+        """Write a new job down and return it; when this returns, the job is accepted."""
+        job = Job(uuid.uuid4().hex[:12], request, time.time(), Queued(), out)
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, 'queued', '{}', "
+                "(SELECT COALESCE(MAX(position), 0) + 1 FROM jobs))",
+                (job.id, job.created, self.owner, request.model_dump_json(), str(out) if out else None),
+            )
+        return job
+
+    def set_state(self, job_id: str, state: JobState) -> Job:
+        """Write a state change down and return the job as it is now."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, state_data = ? WHERE id = ?",
+                (state_name(state), json.dumps(dataclasses.asdict(state)), job_id),
+            )
+        return self.get(job_id)
+
+    def add_artifact(self, job_id: str, artifact: Artifact) -> Job:
+        """Write a published file down and return the job as it is now."""
+        data = {**dataclasses.asdict(artifact), "path": str(artifact.path)}
+        with self._write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?)", (job_id, artifact.index, json.dumps(data))
+            )
+        return self.get(job_id)
+
+    def adopt(self, job_id: str) -> Job:
+        """Make the job this process's own and queue it again at the end."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE jobs SET owner = ?, position = (SELECT MAX(position) + 1 FROM jobs) WHERE id = ?",
+                (self.owner, job_id),
+            )
+        return self.set_state(job_id, Queued())
+
+    def get(self, job_id: str) -> Job:
+        """The job with this id, or with an id that begins so. Raises `UserError` for none or several."""
+        rows = self._rows("SELECT * FROM jobs WHERE substr(id, 1, length(?)) = ? LIMIT 2", (job_id, job_id))
+        if len(rows) != 1:
+            raise UserError("job-unknown", id=job_id, found=len(rows))
+        return self._job(rows[0])
+
+    def next_queued(self) -> Job | None:
+        """The first job of this owner that waits."""
+        rows = self._rows(
+            "SELECT * FROM jobs WHERE state = 'queued' AND owner = ? ORDER BY position LIMIT 1", (self.owner,)
+        )
+        return self._job(rows[0]) if rows else None
+
+    def latest(self, limit: int = 50) -> tuple[Job, ...]:
+        """The newest jobs, newest first."""
+        return tuple(map(self._job, self._rows("SELECT * FROM jobs ORDER BY created DESC LIMIT ?", (limit,))))
+
+    def close_orphans(self) -> tuple[Job, ...]:
+        """Mark as `Interrupted` what dead owners left running or waiting; returns those jobs."""
+        rows = self._rows("SELECT * FROM jobs WHERE state IN ('queued', 'running')", ())
+        dead = [row for row in rows if row["owner"] != self.owner and not self._alive(row["owner"])]
+        gone = ErrorRecord.of(ResourceError("program-ended"))
+        return tuple(self.set_state(row["id"], Interrupted(gone)) for row in dead)
+
+    def integrity(self) -> str:
+        """SQLite's own verdict; "ok" when all is well."""
+        return self._rows("PRAGMA integrity_check", ())[0][0]
+
+    def close(self) -> None:
+        """Give the lock and the file back."""
+        with self._lock:
+            self._db.close()
+        self._owner_lock.release()
+        Path(self._owner_lock.lock_file).unlink(missing_ok=True)
+
+    def _alive(self, owner: str) -> bool:
+        path = self._owners / f"{owner}.lock"
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, timeout=0):
+                pass
+        except Timeout:
+            return True
+        path.unlink(missing_ok=True)
+        return False
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._db:
+            self._db.row_factory = sqlite3.Row
+            yield self._db
+
+    def _rows(self, query: str, values: Iterable[Any]) -> list[sqlite3.Row]:
+        with self._lock:
+            self._db.row_factory = sqlite3.Row
+            return self._db.execute(query, tuple(values)).fetchall()
+
+    def _job(self, row: sqlite3.Row) -> Job:
+        found = self._rows("SELECT data FROM artifacts WHERE job = ? ORDER BY idx", (row["id"],))
+        request = GenerationRequest.model_validate_json(row["request"])
+        out = Path(row["out"]) if row["out"] else None
+        state = _state(row["state"], json.loads(row["state_data"]))
+        return Job(row["id"], request, row["created"], state, out, tuple(map(_artifact, found)))
+
+
+def _state(name: str, data: dict[str, Any]) -> JobState:
+    kind = STATES[name]
+    if kind in (Failed, Interrupted):
+        error = data["error"]
+        return kind(ErrorRecord(**{**error, "fixes": tuple(error["fixes"])}))  # pyright: ignore
+    return kind(**data)
+
+
+def _artifact(row: sqlite3.Row) -> Artifact:
+    data = json.loads(row["data"])
+    return Artifact(**{**data, "path": Path(data["path"]), "notes": tuple(data["notes"])})

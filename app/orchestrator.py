@@ -1,0 +1,213 @@
+"""The one place where jobs run: accepted into the ledger, made one after the other, published, told about."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.engine_pool import EnginePool
+from app.events import Clock, Event, EventHub
+from app.inputs import InputStore
+from app.jobs import Cancelled, Failed, Interrupted, Job, JobState, Queued, Running, Succeeded
+from app.ledger import JobLedger
+from app.models import ModelStore
+from app.outputs import OutputStore
+from app.places import check_output_place
+from app.validate import validate
+from engines.api import (
+    Artifact,
+    CancelToken,
+    EaselError,
+    ErrorRecord,
+    GenerationRequest,
+    InternalError,
+    ModelRecord,
+    Progress,
+    RunContext,
+    UserError,
+    family,
+)
+from engines.api import Cancelled as CancelledError
+
+log = logging.getLogger(__name__)
+
+# Errors after which the job can go on where it was, because it was not the wish that failed.
+INTERRUPTING = {"engine-died", "program-ended"}
+
+
+class Orchestrator:
+    """Owns the queue of one device. Faces submit, cancel and subscribe; a closed face changes nothing about a job."""
+
+    def __init__(
+        self,
+        ledger: JobLedger,
+        pool: EnginePool,
+        models: ModelStore,
+        inputs: InputStore,
+        outputs: OutputStore,
+        staging: Path,
+        save_metadata: bool = True,
+    ) -> None:
+        self.ledger, self._pool, self._models = ledger, pool, models
+        self._inputs, self._outputs, self._staging = inputs, outputs, staging
+        self._save_metadata = save_metadata
+        self._hub = EventHub()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._tokens: dict[str, CancelToken] = {}
+        self._lane: threading.Thread | None = None
+        ledger.close_orphans()
+
+    def submit(self, request: GenerationRequest, record: ModelRecord, out: Path | None = None) -> Job:
+        """Check the request, keep its pictures, write the job down and queue it.
+
+        Raises `UserError` or `ResourceError` with a way out; nothing is queued then.
+        """
+        validate(request, family(record.family))
+        check_output_place(out or self._outputs.folder, request)
+        request = self._keep_inputs(request)
+        job = self.ledger.add(request, out)
+        log.info("accepted job=%s task=%s model=%s count=%d", job.id, request.task, record.id, request.count)
+        return self._enqueue(job)
+
+    def resume(self, job_id: str) -> Job:
+        """Queue an interrupted (or stopped, or failed) job again; it goes on where it was."""
+        job = self.ledger.get(job_id)
+        match job.state:
+            case Interrupted() | Cancelled() | Failed():
+                return self._enqueue(self.ledger.adopt(job.id))
+            case Queued() | Running() | Succeeded():
+                raise UserError("job-not-resumable", id=job.id, state=type(job.state).__name__.lower())
+
+    def cancel(self, job_id: str) -> None:
+        """Stop the job: at once when it waits, at the next place where the engine looks when it runs."""
+        with self._wake:
+            token = self._tokens.get(job_id)
+        if token is not None:
+            token.cancel()
+        elif isinstance(self.ledger.get(job_id).state, Queued):
+            self._set(job_id, Cancelled())
+
+    def job(self, job_id: str) -> Job:
+        """The job as it is now."""
+        return self.ledger.get(job_id)
+
+    def subscribe(self, subscriber: Callable[[Event], None]) -> Callable[[], None]:
+        """Hear of every change; the returned function ends it."""
+        return self._hub.subscribe(subscriber)
+
+    def wait(self, job_id: str, timeout: float | None = None) -> Job:
+        """Wait until the job is over, or for `timeout` seconds; returns it as it is then."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._wake:
+            while not (job := self.ledger.get(job_id)).over:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                # A short turn keeps Ctrl-C alive on Windows, where a wait without an end cannot be interrupted.
+                self._wake.wait(min(0.5, left) if left is not None else 0.5)
+        return job
+
+    def close(self) -> None:
+        """Stop what runs, end the engine, leave the ledger in order."""
+        with self._wake:
+            self._closing = True
+            for token in self._tokens.values():
+                token.cancel()
+            self._wake.notify_all()
+        if self._lane is not None:
+            self._lane.join(30)
+        self._pool.close()
+        self.ledger.close()
+
+    def _enqueue(self, job: Job) -> Job:
+        with self._wake:
+            if self._lane is None:
+                self._lane = threading.Thread(target=self._serve, name="lane", daemon=True)
+                self._lane.start()
+            self._wake.notify_all()
+        self._hub.publish(Event(job))
+        return job
+
+    def _keep_inputs(self, request: GenerationRequest) -> GenerationRequest:
+        kept = {
+            kind: self._inputs.keep(value, kind)
+            for kind in ("init_image", "mask")
+            if (value := getattr(request, kind)) is not None
+        }
+        return request.with_(**kept) if kept else request
+
+    def _serve(self) -> None:
+        while (job := self._next()) is not None:
+            self._run(job)
+
+    def _next(self) -> Job | None:
+        with self._wake:
+            while not self._closing:
+                if (job := self.ledger.next_queued()) is not None:
+                    self._tokens[job.id] = CancelToken()
+                    return job
+                self._wake.wait(1.0)
+        return None
+
+    def _run(self, job: Job) -> None:
+        self._set(job.id, Running(time.time()))
+        state = self._outcome(job)
+        if isinstance(state, Succeeded):
+            shutil.rmtree(self._staging / job.id, ignore_errors=True)
+        with self._wake:
+            self._tokens.pop(job.id, None)
+        self._set(job.id, state)
+
+    def _outcome(self, job: Job) -> JobState:
+        try:
+            record = self._models.get(job.request.model)
+            result = self._pool.run(record, job.request, self._context(job))
+            return Succeeded(result.seconds, result.peak_memory)
+        except CancelledError:
+            return Cancelled()
+        except EaselError as error:
+            log.warning("job=%s failed code=%s", job.id, error.code, exc_info=True)
+            record = ErrorRecord.of(error)
+            return Interrupted(record) if error.code in INTERRUPTING else Failed(record)
+        except Exception as error:  # the lane outlives any bug: the next job must run
+            log.exception("job=%s failed", job.id)
+            return Failed(ErrorRecord.of(InternalError("internal", what=f"{type(error).__name__}: {error}")))
+
+    def _context(self, job: Job) -> RunContext:
+        staging = self._staging / job.id
+        staging.mkdir(parents=True, exist_ok=True)
+        request = job.request
+        inputs = {
+            kind: self._inputs.path_of(value)
+            for kind in ("init_image", "mask")
+            if (value := getattr(request, kind)) is not None
+        }
+        clock = Clock()
+        return RunContext(
+            staging=staging,
+            inputs=inputs,
+            token=self._tokens[job.id],
+            on_progress=lambda progress: self._progress(job, progress, clock),
+            on_artifact=lambda artifact: self._publish(job, artifact),
+            first_image=len(job.artifacts),
+            with_metadata=self._save_metadata,
+        )
+
+    def _progress(self, job: Job, progress: Progress, clock: Clock) -> None:
+        self._hub.publish(Event(job, progress, clock.seconds_left(progress)))
+
+    def _publish(self, job: Job, artifact: Artifact) -> None:
+        published = self._outputs.publish(job, artifact)
+        self._hub.publish(Event(self.ledger.add_artifact(job.id, published)))
+
+    def _set(self, job_id: str, state: JobState) -> None:
+        with self._wake:
+            job = self.ledger.set_state(job_id, state)
+            self._wake.notify_all()
+        log.info("job=%s state=%s", job_id, type(state).__name__.lower())
+        self._hub.publish(Event(job))

@@ -1,0 +1,100 @@
+"""Where finished files go: published in one step, under names that every system can hold, never over another file."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from app.jobs import Job
+from engines.api import Artifact, ResourceError
+
+NAME_LENGTH = 60  # characters of the prompt in a file name; Windows allows 260 for the whole path
+RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
+
+
+class OutputStore:
+    """Publishes artifacts into `folder`, one folder a day."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def publish(self, job: Job, artifact: Artifact) -> Artifact:
+        """Move the artifact from staging to its place and return it with its new path.
+
+        A half-written file is never visible, an existing one is never replaced unless the person named it. Raises
+        `ResourceError("output-not-saved")`; the picture then stays in staging.
+        """
+        try:
+            return replace(artifact, path=self._publish(job, artifact))
+        except OSError as error:
+            folder = str(self._folder(job))
+            raise ResourceError(
+                "output-not-saved", folder=folder, why=error.strerror, kept=str(artifact.path)
+            ) from error
+
+    def _publish(self, job: Job, artifact: Artifact) -> Path:
+        folder = self._folder(job)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".easel-{job.id}-{artifact.index}.tmp"
+        try:
+            _copy(artifact.path, temporary)
+            target = self._place(job, artifact, folder, temporary)
+        finally:
+            temporary.unlink(missing_ok=True)
+        artifact.path.unlink(missing_ok=True)
+        return target
+
+    def _folder(self, job: Job) -> Path:
+        if job.out is not None:
+            return job.out.parent if job.out.suffix else job.out
+        return self.folder / time.strftime("%Y-%m-%d", time.localtime(job.created))
+
+    def _place(self, job: Job, artifact: Artifact, folder: Path, temporary: Path) -> Path:
+        if job.out is not None and job.out.suffix and job.request.count == 1:
+            temporary.replace(job.out)
+            return job.out
+        for name in _names(job, artifact):
+            if _claim(temporary, folder / name):
+                return folder / name
+        raise FileExistsError("no free name")
+
+
+def slug(text: str) -> str:
+    """A short part of a file name made of `text`: letters and digits of any script, safe on Windows and Linux."""
+    plain = unicodedata.normalize("NFC", text).lower()
+    words = "-".join(re.findall(r"\w+", plain))[:NAME_LENGTH].strip("-_")
+    return f"{words}-" if RESERVED.match(words) else words or "picture"
+
+
+def _names(job: Job, artifact: Artifact) -> Iterator[str]:
+    stem = job.out.stem if job.out is not None and job.out.suffix else slug(job.request.prompt)
+    base = f"{time.strftime('%H%M%S', time.localtime(job.created))}-{stem}-{artifact.seed}"
+    yield f"{base}{artifact.path.suffix}"
+    for number in range(2, 10_000):
+        yield f"{base}-{number}{artifact.path.suffix}"
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as reading, target.open("wb") as writing:
+        shutil.copyfileobj(reading, writing)
+        writing.flush()
+        os.fsync(writing.fileno())
+
+
+def _claim(temporary: Path, target: Path) -> bool:
+    """Give the finished file its name if nobody has it; a hard link refuses an existing name in one step."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return False
+    except OSError:  # FAT and some network drives have no hard links
+        if target.exists():
+            return False
+        temporary.replace(target)
+    return True
