@@ -39,8 +39,9 @@ class RunContext:
     """All that one job may touch; per job, never per process.
 
     `staging` is the only folder the engine writes to. `inputs` maps the request's `init_image` and `mask` fields to files.
-    `first_image` is where a resumed job goes on: the images before it are finished. `checkpoint_every` is in sampler
-    calls, 0 for none but the one before decode. `preview_every` is in seconds, 0 for no previews.
+    `first_image` is where a resumed job goes on: the images before it are finished. `checkpoint_every` is the
+    least time between two checkpoints in seconds, 0 for one after every sampler call; there is always one before decode.
+    `preview_every` is in seconds, 0 for no previews.
     """
 
     staging: Path
@@ -49,7 +50,7 @@ class RunContext:
     on_progress: Callable[[Progress], None] = lambda _progress: None
     on_artifact: Callable[[Artifact], None] = lambda _artifact: None
     first_image: int = 0
-    checkpoint_every: int = 5
+    checkpoint_every: float = 2.0
     preview_every: float = 0.5
     with_metadata: bool = True
 

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,6 +72,8 @@ class DiffusersEngine:
     def _picture(
         self, request: GenerationRequest, index: int, images: int, ctx: RunContext, seconds: dict[str, float]
     ) -> Artifact:
+        if (path := _picture_path(ctx, index)).is_file():
+            return _finished_before(path, request, index)
         pipe = self._pipeline(request)
         ctx.on_progress(Progress(Stage.ENCODE, image=index, images=images))
         with _clock(seconds, Stage.ENCODE):
@@ -158,7 +161,7 @@ class DiffusersEngine:
         assert self._record is not None
         if request.task is Task.INPAINT:
             picture = media.keep_unmasked(picture, *_pictures(request, ctx))
-        path = ctx.staging / f"image-{index:04d}.png"
+        path = _picture_path(ctx, index)
         media.save_png(picture, path, request, self._record, self._facts(), with_metadata=ctx.with_metadata)
         ctx.checkpoint.unlink(missing_ok=True)
         return Artifact(index, path, "image/png", request.seed, picture.width, picture.height, notes)
@@ -171,6 +174,16 @@ class DiffusersEngine:
     def _device(self) -> str:
         assert self._placement is not None
         return self._placement.device
+
+
+def _picture_path(ctx: RunContext, index: int) -> Path:
+    return ctx.staging / f"image-{index:04d}.png"
+
+
+def _finished_before(path: Path, request: GenerationRequest, index: int) -> Artifact:
+    """A picture that a stopped run finished and nobody published: it was saved atomically, so it is whole."""
+    log.info("image=%d was finished before", index)
+    return Artifact(index, path, "image/png", request.seed, request.width, request.height)
 
 
 def _arguments(request: GenerationRequest, ctx: RunContext) -> dict[str, Any]:

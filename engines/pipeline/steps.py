@@ -40,7 +40,7 @@ class StepHooks:
         self._start, self._images, self._previewer = start, images, previewer
         self._scheduler = pipe.scheduler
         self._original_step = self._scheduler.step
-        self._last_preview = time.monotonic()
+        self._last_preview = self._last_checkpoint = time.monotonic()
         self.calls = 0
 
     def __enter__(self) -> StepHooks:
@@ -79,9 +79,10 @@ class StepHooks:
         return (torch.zeros_like(sample[:, : self._denoiser.config.out_channels]),)  # pyright: ignore
 
     def _after(self, latents: torch.Tensor) -> None:
-        every = self._ctx.checkpoint_every
-        if every and self.calls % every == 0:
+        # By time and not by count: a step of a small model is shorter than a checkpoint takes, one of a big model is long.
+        if time.monotonic() - self._last_checkpoint >= self._ctx.checkpoint_every:
             self.checkpoint(latents).save(self._ctx.checkpoint)
+            self._last_checkpoint = time.monotonic()
         self._report(latents)
 
     def checkpoint(self, latents: torch.Tensor, denoised: bool = False) -> Checkpoint:

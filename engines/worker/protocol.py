@@ -19,7 +19,7 @@ class Run:
     staging: Path
     inputs: dict[str, Path] = field(default_factory=dict)
     first_image: int = 0
-    checkpoint_every: int = 5
+    checkpoint_every: float = 2.0
     preview_every: float = 0.5
     with_metadata: bool = True
 
