@@ -1,0 +1,63 @@
+"""Publishing: nothing half-written, nothing replaced, names that every system can hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.jobs import Job, Queued
+from app.outputs import OutputStore, slug
+from engines.api import Artifact, ResourceError
+from tests.app.test_ledger import REQUEST
+
+
+def staged(folder: Path, data: bytes = b"picture") -> Artifact:
+    folder.mkdir(exist_ok=True)
+    path = folder / "image-0000.png"
+    path.write_bytes(data)
+    return Artifact(0, path, "image/png", 7, 64, 64)
+
+
+def job(prompt: str = "a red apple", out: Path | None = None) -> Job:
+    return Job("0123456789ab", REQUEST.with_(prompt=prompt, count=1), 1_700_000_000.0, Queued(), out)
+
+
+def test_a_file_is_moved_whole_and_staging_is_empty(tmp_path: Path) -> None:
+    published = OutputStore(tmp_path / "out").publish(job(), staged(tmp_path / "staging"))
+    assert published.path.read_bytes() == b"picture"
+    assert "a-red-apple-7" in published.path.name
+    assert not list((tmp_path / "staging").iterdir())
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [published.path]
+
+
+def test_two_files_never_share_a_name(tmp_path: Path) -> None:
+    store = OutputStore(tmp_path / "out")
+    first, second = (store.publish(job(), staged(tmp_path / "staging", data)) for data in (b"1", b"2"))
+    assert (first.path.read_bytes(), second.path.read_bytes()) == (b"1", b"2")
+
+
+def test_a_named_file_is_that_file(tmp_path: Path) -> None:
+    target = tmp_path / "mine.png"
+    assert OutputStore(tmp_path / "out").publish(job(out=target), staged(tmp_path / "staging")).path == target
+
+
+def test_when_the_folder_is_gone_the_picture_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file where a folder should be")
+    artifact = staged(tmp_path / "staging")
+    with pytest.raises(ResourceError) as caught:
+        OutputStore(tmp_path / "out").publish(job(), artifact)
+    assert caught.value.code == "output-not-saved"
+    assert str(artifact.path) in str(caught.value)
+    assert artifact.path.read_bytes() == b"picture"
+
+
+@given(st.text(max_size=300))
+def test_any_prompt_makes_a_safe_name(prompt: str) -> None:
+    name = slug(prompt)
+    assert name and len(name) <= 61
+    assert not re.search(r'[<>:"/\\|?*\x00-\x1f\s]', name)
+    assert name not in (".", "..", "con", "nul")
