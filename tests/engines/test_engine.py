@@ -106,7 +106,7 @@ def test_resume_gives_the_same_bytes_wherever_it_stopped(
     task: Task,
 ) -> None:
     record = tiny_models[family_id]
-    request = tiny_request(family_id, sampler=sampler, scheduler="Normal", task=task, strength=1.0)
+    request = tiny_request(family_id, sampler=sampler, scheduler="Simple", task=task, strength=1.0)
     seen: list[Progress] = []
     whole = make(engine, record, request, context("whole", on_progress=seen.append))
     calls = sum(progress.stage is Stage.DENOISE for progress in seen)

@@ -1,0 +1,174 @@
+"""Making a diffusers scheduler for a model: its training facts, our sampler, and noise levels that are what they are called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from engines.samplers.registry import REGISTRY
+from engines.samplers.table import Sampler, Schedule, Steps
+
+log = logging.getLogger(__name__)
+
+# What the model was trained with. All else in a saved configuration is a choice of sampling, and ours to make:
+# a model's "leading" spacing would start Euler Karras at sigma 11.0 instead of 14.6 (20 steps, Stable Diffusion 1.5).
+TRAINING_FACTS = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+    "clip_sample",
+    "clip_sample_range",
+    "thresholding",
+    "dynamic_thresholding_ratio",
+    "sample_max_value",
+    "shift",
+    "use_dynamic_shifting",
+    "base_shift",
+    "max_shift",
+    "base_image_seq_len",
+    "max_image_seq_len",
+    "shift_terminal",
+    "time_shift_type",
+    "invert_sigmas",
+)
+LAST_ALPHA_CUMPROD = 2.0**-24  # what diffusers puts for zero: the first sigma is then 4096 and not infinite
+
+
+def create_sampler(
+    sampler: str,
+    scheduler: str,
+    base_config: Mapping[str, Any],
+    overrides: Mapping[str, Any] = MappingProxyType({}),
+) -> Any:
+    """A new scheduler for `sampler` with the noise schedule `scheduler`, by any of their names.
+
+    `base_config` is the model's scheduler configuration; only what it says about training is used. `overrides` are
+    constructor arguments that win over everything. UserError for unknown names and for pairs that do not work.
+    """
+    import diffusers
+
+    entry, plan = REGISTRY.pair(sampler, scheduler, base_config)
+    scheduler_class = getattr(diffusers, entry.class_name)
+    known = set(inspect.signature(scheduler_class.__init__).parameters) - {"self"}
+    facts = _training_facts(base_config)
+    choices, why = _choices(entry, plan, facts, known)
+    arguments = {**facts, **choices, **overrides}
+    made = scheduler_class(**{key: value for key, value in arguments.items() if key in known})
+    _follow(made, entry, plan)
+    log.info("sampler key=%s schedule=%s class=%s why=%s", entry.key, plan.key, entry.class_name, why)
+    return made
+
+
+def seed_sampler(scheduler: Any, seed: int) -> None:
+    """Tie a sampler that draws its own noise to the picture's seed; nothing to do for one that uses the generator."""
+    if hasattr(scheduler, "noise_sampler_seed"):
+        scheduler.noise_sampler_seed = seed
+        scheduler.noise_sampler = None
+
+
+def _training_facts(base_config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the configuration says of training; what it leaves out is its own class's default, not the sampler's."""
+    import diffusers
+
+    base_class = getattr(diffusers, str(base_config.get("_class_name")), None)
+    parameters = inspect.signature(base_class.__init__).parameters if base_class else {}
+    defaults = {key: parameter.default for key, parameter in parameters.items() if key in TRAINING_FACTS}
+    # DDIM and DDPM clip by default, which is for pixels: only a model that says so itself is clipped.
+    facts = {**defaults, "clip_sample": False, **base_config}
+    return {key: facts[key] for key in TRAINING_FACTS if key in facts and facts[key] is not inspect.Parameter.empty}
+
+
+def _choices(entry: Sampler, plan: Schedule, facts: Mapping[str, Any], known: set[str]) -> tuple[dict[str, Any], str]:
+    """Constructor arguments that are about sampling, and the reason for them in words for the log."""
+    spacing, why = "linspace", "asked for"
+    zero_snr = bool(facts.get("rescale_betas_zero_snr"))
+    if entry.steps is Steps.EVEN:
+        spacing = "trailing" if zero_snr or plan.key == "SGM uniform" else "leading"
+        why = f"{spacing} steps, the sampler takes even ones only"
+    choices = {**entry.arguments, "timestep_spacing": spacing, "steps_offset": 1}
+    if entry.steps is Steps.SIGMAS:
+        choices["use_karras_sigmas"] = True  # the branch that `_follow` fills
+    if zero_snr and "rescale_betas_zero_snr" not in known:
+        choices["trained_betas"] = _zero_snr_betas(facts)
+        why += ", zero terminal SNR by trained_betas because the class has no flag for it"
+    return choices, why
+
+
+def _zero_snr_betas(facts: Mapping[str, Any]) -> list[float]:
+    """The betas of a model trained with zero terminal SNR, the last one capped so that no sigma is infinite."""
+    import torch
+    from diffusers import DDPMScheduler
+
+    keys = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas")
+    source = DDPMScheduler(**{key: facts[key] for key in keys if key in facts}, rescale_betas_zero_snr=True)
+    alphas = source.alphas.double()
+    alphas[-1] = LAST_ALPHA_CUMPROD / alphas[:-1].prod()
+    return (1 - alphas).to(torch.float64).tolist()
+
+
+def _follow(scheduler: Any, entry: Sampler, plan: Schedule) -> None:
+    """Make `set_timesteps` visit the noise levels of the schedule, whatever the class would do by itself."""
+    if entry.steps in (Steps.EVEN, Steps.FLOW):
+        return
+    original = scheduler.set_timesteps
+
+    @functools.wraps(original)  # pipelines inspect the signature
+    def set_timesteps(num_inference_steps: int, device: Any = None, **others: Any) -> None:
+        if entry.steps is Steps.TIMESTEPS:
+            _set_whole_timesteps(scheduler, original, plan, num_inference_steps, device)
+        else:
+            original(num_inference_steps, device=device, **others)
+        if entry.steps is Steps.PLAIN_SIGMAS:
+            _set_plain_sigmas(scheduler, plan, num_inference_steps, device)
+        # Where two steps round to one timestep, a search by value would begin at the second.
+        scheduler.set_begin_index(0)
+
+    if entry.steps is Steps.SIGMAS:
+        scheduler._convert_to_karras = lambda in_sigmas, num_inference_steps=None: _sigmas(
+            scheduler, plan, num_inference_steps or len(in_sigmas)
+        )
+    scheduler.set_timesteps = set_timesteps
+
+
+def _trained(scheduler: Any) -> Any:
+    cumulative = scheduler.alphas_cumprod.double().cpu().clamp(min=LAST_ALPHA_CUMPROD)
+    return ((1 - cumulative) / cumulative).sqrt().numpy()
+
+
+def _sigmas(scheduler: Any, plan: Schedule, steps: int) -> Any:
+    from engines.samplers import schedules
+
+    return schedules.sigmas(plan.key, _trained(scheduler), steps)
+
+
+def _set_plain_sigmas(scheduler: Any, plan: Schedule, steps: int, device: Any) -> None:
+    import torch
+
+    from engines.samplers.schedules import to_timesteps
+
+    sigmas = _sigmas(scheduler, plan, steps)
+    timesteps = to_timesteps(sigmas, _trained(scheduler))
+    scheduler.sigmas = torch.tensor([*sigmas, 0.0], dtype=torch.float32)
+    scheduler.timesteps = torch.tensor(timesteps, dtype=torch.float32, device=device)
+
+
+def _set_whole_timesteps(scheduler: Any, original: Any, plan: Schedule, steps: int, device: Any) -> None:
+    """Timesteps of LCM: "Normal" is the grid of 50 that such models were distilled on, while it has enough of them."""
+    import torch
+
+    from engines.samplers.schedules import to_timesteps
+
+    original(min(steps, scheduler.config.original_inference_steps), device=device)
+    if plan.key == "Normal" and steps <= scheduler.config.original_inference_steps:
+        return
+    timesteps = to_timesteps(_sigmas(scheduler, plan, steps), _trained(scheduler)).round()
+    scheduler.timesteps = torch.tensor(timesteps, dtype=torch.int64, device=device)
+    scheduler.num_inference_steps = steps

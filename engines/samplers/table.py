@@ -1,0 +1,164 @@
+"""The samplers and noise schedules that Easel offers, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Steps(StrEnum):
+    """How a scheduler class is told which noise levels to visit."""
+
+    SIGMAS = "sigmas"  # it turns a list of sigmas into its own layout
+    PLAIN_SIGMAS = "plain sigmas"  # one sigma a step, and no way to pass them
+    TIMESTEPS = "timesteps"  # any whole training steps
+    EVEN = "even"  # evenly spaced training steps only: its formula assumes the distance
+    FLOW = "flow"  # the model's own shifted sigmas
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A way to spread the noise levels over the steps. `key` is the name that A1111 shows."""
+
+    key: str
+    aliases: tuple[str, ...]
+    summary: str
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A sampler: `key` as A1111 shows it, other names for it, and how diffusers makes it.
+
+    `schedules` are the keys of the schedules that it really follows. `calls` is how often the model runs in a step.
+    `flow` samplers are for flow models and for nothing else. `needs` are packages beyond torch.
+    """
+
+    key: str
+    aliases: tuple[str, ...]
+    class_name: str
+    summary: str
+    steps: Steps = Steps.SIGMAS
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    schedules: tuple[str, ...] = ("Normal", "Karras", "Exponential", "SGM uniform", "Simple", "Beta")
+    stochastic: bool = False
+    calls: int = 1
+    needs: tuple[str, ...] = ()
+    flow: bool = False
+
+
+SCHEDULE_TABLE = (
+    Schedule("Normal", ("normal", "uniform", "linspace"), "even in training steps, from the first to the last"),
+    Schedule("Karras", ("karras",), "many small steps at low noise: fine detail with few steps"),
+    Schedule("Exponential", ("exponential",), "even in the logarithm of the noise"),
+    Schedule("SGM uniform", ("sgm_uniform", "trailing"), "even, and stops one step before the last: turbo and LCM models"),
+    Schedule("Simple", ("simple",), "every n-th noise level that the model was trained on"),
+    Schedule("Beta", ("beta",), "more steps at both ends (Lee et al. 2024, as ComfyUI does it)", needs=("scipy",)),
+)
+
+DPM_2 = {"solver_order": 2, "solver_type": "midpoint", "lower_order_final": True, "final_sigmas_type": "zero"}
+
+SAMPLER_TABLE = (
+    Sampler(
+        "DPM++ 2M",
+        ("dpmpp_2m", "dpm++ 2m", "DPMSolverMultistepScheduler"),
+        "DPMSolverMultistepScheduler",
+        "quick and clean, a good first choice",
+        arguments={**DPM_2, "algorithm_type": "dpmsolver++"},
+    ),
+    Sampler(
+        "DPM++ 2M SDE",
+        ("dpmpp_2m_sde", "dpmpp_2m_sde_gpu"),
+        "DPMSolverMultistepScheduler",
+        "DPM++ 2M with fresh noise: more texture, changes with the number of steps",
+        arguments={**DPM_2, "algorithm_type": "sde-dpmsolver++"},
+        stochastic=True,
+    ),
+    Sampler(
+        "DPM++ 3M SDE",
+        ("dpmpp_3m_sde", "dpmpp_3m_sde_gpu"),
+        "DPMSolverMultistepScheduler",
+        "third order with fresh noise: for 30 steps and more",
+        arguments={**DPM_2, "solver_order": 3, "algorithm_type": "sde-dpmsolver++"},
+        stochastic=True,
+    ),
+    Sampler(
+        "DPM++ SDE",
+        ("dpmpp_sde", "dpmpp_sde_gpu", "DPMSolverSDEScheduler"),
+        "DPMSolverSDEScheduler",
+        "good with few steps, each twice as long",
+        stochastic=True,
+        calls=2,
+        needs=("scipy", "torchsde"),
+    ),
+    Sampler("Euler", ("k_euler", "EulerDiscreteScheduler"), "EulerDiscreteScheduler", "the plain one"),
+    Sampler(
+        "Euler a",
+        ("euler_ancestral", "euler ancestral", "k_euler_a", "EulerAncestralDiscreteScheduler"),
+        "EulerAncestralDiscreteScheduler",
+        "soft and varied, changes with the number of steps",
+        steps=Steps.PLAIN_SIGMAS,
+        stochastic=True,
+    ),
+    Sampler("Heun", ("k_heun", "HeunDiscreteScheduler"), "HeunDiscreteScheduler", "Euler, corrected once a step", calls=2),
+    Sampler("UniPC", ("uni_pc", "uni_pc_bh2", "UniPCMultistepScheduler"), "UniPCMultistepScheduler", "sharp with few steps",
+            arguments={"solver_order": 2, "solver_type": "bh2", "lower_order_final": True, "final_sigmas_type": "zero"}),
+    Sampler("DPM2", ("dpm_2", "k_dpm_2", "KDPM2DiscreteScheduler"), "KDPM2DiscreteScheduler", "second order, exact and slow", calls=2),
+    Sampler(
+        "DPM2 a",
+        ("dpm_2_ancestral", "k_dpm_2_a", "KDPM2AncestralDiscreteScheduler"),
+        "KDPM2AncestralDiscreteScheduler",
+        "DPM2 with fresh noise",
+        stochastic=True,
+        calls=2,
+    ),
+    Sampler("LMS", ("k_lms", "LMSDiscreteScheduler"), "LMSDiscreteScheduler", "fourth order, remembers four steps", needs=("scipy",)),
+    Sampler(
+        "DDIM",
+        ("ddim_uniform", "DDIMScheduler"),
+        "DDIMScheduler",
+        "the first quick sampler, for old recipes",
+        steps=Steps.EVEN,
+        arguments={"set_alpha_to_one": False},
+        schedules=("Normal", "SGM uniform"),
+    ),
+    Sampler(
+        "PNDM",
+        ("PLMS", "PNDMScheduler"),
+        "PNDMScheduler",
+        "what Stable Diffusion 1 was published with",
+        steps=Steps.EVEN,
+        arguments={"set_alpha_to_one": False, "skip_prk_steps": True},
+        schedules=("Normal",),
+    ),
+    Sampler(
+        "LCM",
+        ("LCMScheduler",),
+        "LCMScheduler",
+        "for models and LoRAs made for 2 to 8 steps",
+        steps=Steps.TIMESTEPS,
+        arguments={"set_alpha_to_one": True},
+        stochastic=True,
+    ),
+    Sampler(
+        "Euler flow",
+        ("flow_euler", "FlowMatchEulerDiscreteScheduler"),
+        "FlowMatchEulerDiscreteScheduler",
+        "the plain one for flow models",
+        steps=Steps.FLOW,
+        schedules=("Normal",),
+        flow=True,
+    ),
+    Sampler(
+        "Heun flow",
+        ("flow_heun", "FlowMatchHeunDiscreteScheduler"),
+        "FlowMatchHeunDiscreteScheduler",
+        "Euler flow, corrected once a step",
+        steps=Steps.FLOW,
+        schedules=("Normal",),
+        calls=2,
+        flow=True,
+    ),
+)
