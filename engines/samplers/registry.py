@@ -69,7 +69,9 @@ class SamplerRegistry:
         """Both entries, or the error that says why the pair does not work on a model with this configuration."""
         entry, plan = self.samplers.get(sampler), self.schedules.get(schedule)
         if plan.key not in entry.schedules:
-            raise UserError("schedule-not-for-sampler", sampler=entry.key, scheduler=plan.key, supported=entry.schedules)
+            raise UserError(
+                "schedule-not-for-sampler", sampler=entry.key, scheduler=plan.key, supported=entry.schedules
+            )
         if entry.flow != is_flow(base_config):
             others = [other.key for other in self.samplers if other.flow != entry.flow]
             raise UserError("sampler-not-for-model", sampler=entry.key, supported=others)

@@ -53,7 +53,9 @@ SCHEDULE_TABLE = (
     Schedule("Normal", ("normal", "uniform", "linspace"), "even in training steps, from the first to the last"),
     Schedule("Karras", ("karras",), "many small steps at low noise: fine detail with few steps"),
     Schedule("Exponential", ("exponential",), "even in the logarithm of the noise"),
-    Schedule("SGM uniform", ("sgm_uniform", "trailing"), "even, and stops one step before the last: turbo and LCM models"),
+    Schedule(
+        "SGM uniform", ("sgm_uniform", "trailing"), "even, and stops one step before the last: turbo and LCM models"
+    ),
     Schedule("Simple", ("simple",), "every n-th noise level that the model was trained on"),
     Schedule("Beta", ("beta",), "more steps at both ends (Lee et al. 2024, as ComfyUI does it)", needs=("scipy",)),
 )
@@ -102,10 +104,23 @@ SAMPLER_TABLE = (
         steps=Steps.PLAIN_SIGMAS,
         stochastic=True,
     ),
-    Sampler("Heun", ("k_heun", "HeunDiscreteScheduler"), "HeunDiscreteScheduler", "Euler, corrected once a step", calls=2),
-    Sampler("UniPC", ("uni_pc", "uni_pc_bh2", "UniPCMultistepScheduler"), "UniPCMultistepScheduler", "sharp with few steps",
-            arguments={"solver_order": 2, "solver_type": "bh2", "lower_order_final": True, "final_sigmas_type": "zero"}),
-    Sampler("DPM2", ("dpm_2", "k_dpm_2", "KDPM2DiscreteScheduler"), "KDPM2DiscreteScheduler", "second order, exact and slow", calls=2),
+    Sampler(
+        "Heun", ("k_heun", "HeunDiscreteScheduler"), "HeunDiscreteScheduler", "Euler, corrected once a step", calls=2
+    ),
+    Sampler(
+        "UniPC",
+        ("uni_pc", "uni_pc_bh2", "UniPCMultistepScheduler"),
+        "UniPCMultistepScheduler",
+        "sharp with few steps",
+        arguments={"solver_order": 2, "solver_type": "bh2", "lower_order_final": True, "final_sigmas_type": "zero"},
+    ),
+    Sampler(
+        "DPM2",
+        ("dpm_2", "k_dpm_2", "KDPM2DiscreteScheduler"),
+        "KDPM2DiscreteScheduler",
+        "second order, exact and slow",
+        calls=2,
+    ),
     Sampler(
         "DPM2 a",
         ("dpm_2_ancestral", "k_dpm_2_a", "KDPM2AncestralDiscreteScheduler"),
@@ -114,7 +129,13 @@ SAMPLER_TABLE = (
         stochastic=True,
         calls=2,
     ),
-    Sampler("LMS", ("k_lms", "LMSDiscreteScheduler"), "LMSDiscreteScheduler", "fourth order, remembers four steps", needs=("scipy",)),
+    Sampler(
+        "LMS",
+        ("k_lms", "LMSDiscreteScheduler"),
+        "LMSDiscreteScheduler",
+        "fourth order, remembers four steps",
+        needs=("scipy",),
+    ),
     Sampler(
         "DDIM",
         ("ddim_uniform", "DDIMScheduler"),
