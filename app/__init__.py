@@ -1,3 +1,5 @@
 """The product: settings, models, presets, history, the orchestrator and the faces. Never imports torch."""
 
-__version__ = "0.1.0"
+from engines import __version__
+
+__all__ = ["__version__"]

@@ -28,7 +28,9 @@ def software_facts() -> dict[str, str]:
 
     import torch
 
-    return {"torch": torch.__version__, "diffusers": version("diffusers"), "transformers": version("transformers")}
+    from engines import __version__
+
+    return {"easel": __version__, "torch": torch.__version__, "diffusers": version("diffusers"), "transformers": version("transformers")}
 
 
 def peak_memory() -> int:

@@ -45,7 +45,11 @@ class StepHooks:
 
     def __enter__(self) -> StepHooks:
         # wraps() keeps the signature: pipelines inspect it to decide whether to pass `generator` and `eta`.
-        self._scheduler.step = functools.wraps(self._original_step)(self._step)
+        @functools.wraps(self._original_step)
+        def step(*args: Any, **kwargs: Any) -> Any:
+            return self._step(*args, **kwargs)
+
+        self._scheduler.step = step
         self._hook = self._denoiser.register_forward_pre_hook(lambda *_: self._ctx.check_cancelled())
         if self._start.calls:
             self._denoiser.forward = self._skip_forward

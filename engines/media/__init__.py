@@ -1,0 +1,20 @@
+"""Pictures in and out: decoding whatever people bring, PNG files that say how they were made, and reading that back."""
+
+from __future__ import annotations
+
+from engines.media.images import fit, keep_unmasked, open_image, open_mask
+from engines.media.infotext import parse_infotext, write_infotext
+from engines.media.png import save_png
+from engines.media.read import FileMetadata, read_metadata
+
+__all__ = [
+    "FileMetadata",
+    "fit",
+    "keep_unmasked",
+    "open_image",
+    "open_mask",
+    "parse_infotext",
+    "read_metadata",
+    "save_png",
+    "write_infotext",
+]

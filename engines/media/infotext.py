@@ -1,0 +1,101 @@
+"""A1111's infotext, the record that the whole field reads: prompt lines, negative prompt, one line of settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from engines.records import ModelRecord
+from engines.types import GenerationRequest
+
+NEGATIVE = "Negative prompt:"
+PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+SCHEDULE_SUFFIXES = ("Karras", "Exponential", "SGM Uniform", "Simple", "Beta")
+# A1111's spelling where it differs from ours.
+SCHEDULE_TYPES = {"SGM uniform": "SGM Uniform"}
+
+
+def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mapping[str, str]) -> str:
+    """The infotext of one picture. Keys that are not known are left out: an absent key means the default."""
+    settings = {
+        "Steps": request.steps,
+        "Sampler": request.sampler,
+        "Schedule type": SCHEDULE_TYPES.get(request.scheduler, request.scheduler),
+        "CFG scale": _number(request.guidance),
+        "Seed": request.seed,
+        "Size": f"{request.width}x{request.height}",
+        "Model": _name(record.title),
+        "Denoising strength": _number(request.strength) if request.task.needs_image else None,
+        "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
+        "RNG": "CPU",
+        "Version": _name(f"Easel {facts.get('easel', '')}".strip()),
+    }
+    lines = [request.prompt]
+    if request.negative_prompt:
+        lines.append(f"{NEGATIVE} {request.negative_prompt}")
+    lines.append(", ".join(f"{key}: {_quote(value)}" for key, value in settings.items() if value is not None))
+    return "\n".join(lines).strip()
+
+
+def parse_infotext(text: str) -> dict[str, str]:
+    """Keys and values as strings, with "Prompt" and "Negative prompt" beside the settings.
+
+    The last line counts as settings when it holds at least three pairs. Older files carry the schedule in the sampler's
+    name ("DPM++ 2M Karras"): it is split off. "Size" comes as "Size-1" and "Size-2" too.
+    """
+    *lines, last = text.strip().split("\n")
+    pairs = PAIR.findall(last)
+    if len(pairs) < 3:
+        lines, pairs = [*lines, last], []
+    prompt, negative = _split_prompts(lines)
+    values = {"Prompt": prompt, "Negative prompt": negative}
+    for key, value in pairs:
+        _take(values, key, _unquote(value))
+    _split_sampler(values)
+    return values
+
+
+def _split_prompts(lines: list[str]) -> tuple[str, str]:
+    for index, line in enumerate(lines):
+        if line.startswith(NEGATIVE):
+            negative = [line[len(NEGATIVE) :], *lines[index + 1 :]]
+            return "\n".join(lines[:index]).strip(), "\n".join(negative).strip()
+    return "\n".join(lines).strip(), ""
+
+
+def _take(values: dict[str, str], key: str, value: str) -> None:
+    values[key] = value
+    if size := re.fullmatch(r"(\d+)x(\d+)", value):
+        values[f"{key}-1"], values[f"{key}-2"] = size.groups()
+
+
+def _split_sampler(values: dict[str, str]) -> None:
+    sampler = values.get("Sampler", "")
+    for suffix in SCHEDULE_SUFFIXES:
+        if "Schedule type" not in values and sampler.endswith(f" {suffix}"):
+            values["Sampler"], values["Schedule type"] = sampler.removesuffix(f" {suffix}"), suffix
+
+
+def _quote(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ',\n:"') else text
+
+
+def _unquote(value: str) -> str:
+    value = value.strip()
+    if not value.startswith('"'):
+        return value
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value
+
+
+def _name(text: str) -> str:
+    """Readers cut names at commas and colons even when they are quoted."""
+    return re.sub(r"[,:\n]+", " ", text).strip()
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"

@@ -1,0 +1,70 @@
+"""Read how a picture was made. Foreign data is shown or ignored, never run, and never an error."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from engines.errors import UserError
+from engines.media.infotext import parse_infotext
+from engines.media.png import INFOTEXT_KEY, RECORD_KEY, RECORD_VERSION
+from engines.types import GenerationRequest
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FileMetadata:
+    """What a file says of itself. `kind` is "easel", "a1111" or "unknown"; `request` is there for Easel's own files."""
+
+    kind: str
+    request: GenerationRequest | None = None
+    infotext: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+def read_metadata(path: Path) -> FileMetadata:
+    """The records of a picture. Raises `UserError` only when the file is missing or is not a picture."""
+    chunks = _text_chunks(path)
+    infotext = chunks.get(INFOTEXT_KEY)
+    settings = parse_infotext(infotext) if infotext else {}
+    record = _json_object(chunks.get(RECORD_KEY, ""))
+    request = _request(record)
+    kind = "easel" if request else "a1111" if "Steps" in settings else "unknown"
+    return FileMetadata(kind, request, infotext, settings, record)
+
+
+def _text_chunks(path: Path) -> dict[str, str]:
+    from PIL import Image
+
+    if not path.is_file():
+        raise UserError("file-missing", path=str(path))
+    try:
+        with Image.open(path) as picture:
+            return {key: str(value) for key, value in picture.info.items() if isinstance(value, str)}
+    except Exception as error:  # Pillow raises many kinds for files that are not pictures
+        raise UserError("file-not-a-picture", path=str(path)) from error
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _request(record: dict[str, Any]) -> GenerationRequest | None:
+    if record.get("schema_version") != RECORD_VERSION:
+        return None
+    try:
+        return GenerationRequest.model_validate(record.get("request"))
+    except ValidationError:
+        log.info("a file's record does not hold a request that this version knows")
+        return None
