@@ -67,7 +67,12 @@ TINY = TinyProfile(
             },
         ),
     },
-    extra={"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False},
+    extra={
+        "safety_checker": (None, None),
+        "feature_extractor": (None, None),
+        "image_encoder": (None, None),
+        "requires_safety_checker": False,
+    },
 )
 
 FAMILY = EngineFamily(
