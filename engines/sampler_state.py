@@ -23,7 +23,9 @@ def capture(scheduler: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """
     tensors: dict[str, torch.Tensor] = {}
     values = {
-        name: _pack(value, name, scheduler, tensors) for name, value in vars(scheduler).items() if _is_state(scheduler, name)
+        name: _pack(value, name, scheduler, tensors)
+        for name, value in vars(scheduler).items()
+        if _is_state(scheduler, name)
     }
     return tensors, values
 

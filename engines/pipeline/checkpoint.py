@@ -67,7 +67,8 @@ def load_checkpoint(path: Path, key: str, image: int, device: str) -> Checkpoint
 def _read(path: Path, device: str) -> Checkpoint:
     with safe_open(path, framework="pt", device="cpu") as file:
         metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open has no iterator
+        # Cloned, because the file's tensors lie at any address and kernels sum differently when data is not aligned.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no iterator
     state = json.loads(metadata["state"])
     latents, generator = tensors.pop("latents").to(device), tensors.pop("generator")
     sampler = {name.removeprefix("sampler."): tensor for name, tensor in tensors.items()}

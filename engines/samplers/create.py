@@ -135,7 +135,30 @@ def _follow(scheduler: Any, entry: Sampler, plan: Schedule) -> None:
         scheduler._convert_to_karras = lambda in_sigmas, num_inference_steps=None: _sigmas(
             scheduler, plan, num_inference_steps or len(in_sigmas)
         )
+    if entry.calms_last_jump and plan.key == "Normal":
+        _calm_last_jump(scheduler)
     scheduler.set_timesteps = set_timesteps
+
+
+def _calm_last_jump(scheduler: Any) -> None:
+    """Take the last step before zero in the first order.
+
+    Normal ends with a fall of the noise to a tenth in one step (0.31 to 0.03 at 20 steps), over which a line through
+    noisy earlier steps overshoots: for data with a spread of 0.5, 20 steps of DPM++ 3M SDE gave a spread of 2.46.
+    """
+    first = scheduler.dpm_solver_first_order_update
+
+    def calm(update: Any) -> Any:
+        @functools.wraps(update)
+        def wrapped(outputs: Any, *arguments: Any, **others: Any) -> Any:
+            if scheduler.step_index == len(scheduler.timesteps) - 2:
+                return first(outputs[-1], *arguments, **others)
+            return update(outputs, *arguments, **others)
+
+        return wrapped
+
+    for name in ("multistep_dpm_solver_second_order_update", "multistep_dpm_solver_third_order_update"):
+        setattr(scheduler, name, calm(getattr(scheduler, name)))
 
 
 def _trained(scheduler: Any) -> Any:

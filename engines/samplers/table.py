@@ -32,6 +32,7 @@ class Schedule:
 class Sampler:
     """A sampler: `key` as A1111 shows it, other names for it, and how diffusers makes it.
 
+    `calms_last_jump` marks the ones that add noise and remember steps: see `create.py`.
     `schedules` are the keys of the schedules that it really follows. `calls` is how often the model runs in a step.
     `flow` samplers are for flow models and for nothing else. `needs` are packages beyond torch.
     """
@@ -45,6 +46,7 @@ class Sampler:
     schedules: tuple[str, ...] = ("Normal", "Karras", "Exponential", "SGM uniform", "Simple", "Beta")
     stochastic: bool = False
     calls: int = 1
+    calms_last_jump: bool = False
     needs: tuple[str, ...] = ()
     flow: bool = False
 
@@ -77,6 +79,7 @@ SAMPLER_TABLE = (
         "DPM++ 2M with fresh noise: more texture, changes with the number of steps",
         arguments={**DPM_2, "algorithm_type": "sde-dpmsolver++"},
         stochastic=True,
+        calms_last_jump=True,
     ),
     Sampler(
         "DPM++ 3M SDE",
@@ -85,6 +88,7 @@ SAMPLER_TABLE = (
         "third order with fresh noise: for 30 steps and more",
         arguments={**DPM_2, "solver_order": 3, "algorithm_type": "sde-dpmsolver++"},
         stochastic=True,
+        calms_last_jump=True,
     ),
     Sampler(
         "DPM++ SDE",
@@ -119,14 +123,6 @@ SAMPLER_TABLE = (
         ("dpm_2", "k_dpm_2", "KDPM2DiscreteScheduler"),
         "KDPM2DiscreteScheduler",
         "second order, exact and slow",
-        calls=2,
-    ),
-    Sampler(
-        "DPM2 a",
-        ("dpm_2_ancestral", "k_dpm_2_a", "KDPM2AncestralDiscreteScheduler"),
-        "KDPM2AncestralDiscreteScheduler",
-        "DPM2 with fresh noise",
-        stochastic=True,
         calls=2,
     ),
     Sampler(
