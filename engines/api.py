@@ -15,6 +15,7 @@ from engines.errors import (
     UserError,
 )
 from engines.family import EngineFamily, Limits
+from engines.header import read_header, read_json
 from engines.interface import CancelToken, EngineInterface, RunContext
 from engines.media import FileMetadata, open_image, open_mask, read_metadata
 from engines.messages import Message
@@ -63,6 +64,8 @@ __all__ = [
     "make_tiny_models",
     "open_image",
     "open_mask",
+    "read_header",
+    "read_json",
     "read_metadata",
 ]
 

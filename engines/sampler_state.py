@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from engines.errors import InternalError
+from engines.layout import strides_of, with_strides
 
 # `_internal_dict` is the configuration, which create_sampler makes again. `noise_sampler` is DPM++ SDE's Brownian tree:
 # what it gives depends on its seed and the asked interval alone (a test proves it), and it is planted again on demand.
@@ -55,7 +56,7 @@ def _pack(value: Any, path: str, scheduler: Any, tensors: dict[str, torch.Tensor
         return {"float": value.hex()}  # JSON has no infinity
     if isinstance(value, torch.Tensor):
         tensors[path] = value.detach().to("cpu", copy=True).contiguous()
-        return {"tensor": path, "on_device": value.device.type != "cpu"}
+        return {"tensor": path, "on_device": value.device.type != "cpu", "strides": strides_of(value)}
     if isinstance(value, np.ndarray | np.generic):
         tensors[path] = torch.from_numpy(np.array(value))
         return {"array": path, "scalar": isinstance(value, np.generic)}
@@ -70,8 +71,8 @@ def _unpack(value: Any, tensors: Mapping[str, torch.Tensor], device: Any) -> Any
     match value:
         case {"float": text}:
             return float.fromhex(text)
-        case {"tensor": path, "on_device": on_device}:
-            return tensors[path].to(device if on_device else "cpu", copy=True)
+        case {"tensor": path, "on_device": on_device, "strides": strides}:
+            return with_strides(tensors[path], strides, device if on_device else "cpu")
         case {"array": path, "scalar": scalar}:
             array = tensors[path].numpy().copy()
             return array[()] if scalar else array

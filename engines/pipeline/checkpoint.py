@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from engines.layout import strides_of, with_strides
 from engines.types import GenerationRequest
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,10 @@ class Checkpoint:
         tensors = {f"sampler.{name}": tensor.contiguous() for name, tensor in self.sampler_tensors.items()}
         tensors |= {"latents": self.latents.contiguous(), "generator": self.generator}
         state = {"key": self.key, "image": self.image, "calls": self.calls, "denoised": self.denoised}
+        strides = strides_of(self.latents)
         temporary = path.with_suffix(".tmp")
-        save_file(tensors, temporary, {"state": json.dumps(state), "sampler": json.dumps(self.sampler_values)})
+        metadata = {"state": state, "strides": strides, "sampler": self.sampler_values}
+        save_file(tensors, temporary, {key: json.dumps(value) for key, value in metadata.items()})
         temporary.replace(path)
 
 
@@ -66,18 +69,17 @@ def load_checkpoint(path: Path, key: str, image: int, device: str) -> Checkpoint
 
 def _read(path: Path, device: str) -> Checkpoint:
     with safe_open(path, framework="pt", device="cpu") as file:
-        metadata = file.metadata()
-        # Cloned, because the file's tensors lie at any address and kernels sum differently when data is not aligned.
+        metadata = {key: json.loads(value) for key, value in file.metadata().items()}
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no iterator
-    state = json.loads(metadata["state"])
-    latents, generator = tensors.pop("latents").to(device), tensors.pop("generator")
+    latents = with_strides(tensors.pop("latents"), metadata["strides"], device)
+    generator = tensors.pop("generator")
     sampler = {name.removeprefix("sampler."): tensor for name, tensor in tensors.items()}
     return Checkpoint(
-        **state,
+        **metadata["state"],
         latents=latents,
         generator=generator,
         sampler_tensors=sampler,
-        sampler_values=json.loads(metadata["sampler"]),
+        sampler_values=metadata["sampler"],
     )
 
 

@@ -97,9 +97,9 @@ def is_flow(base_config: Mapping[str, Any]) -> bool:
 
 def supported(sampler: str, schedule: str, base_config: Mapping[str, Any] = MappingProxyType({})) -> Support:
     """Whether the pair works on a model with this scheduler configuration. Unknown names raise."""
-    REGISTRY.samplers.get(sampler), REGISTRY.schedules.get(schedule)
+    entry, plan = REGISTRY.samplers.get(sampler), REGISTRY.schedules.get(schedule)
     try:
-        REGISTRY.pair(sampler, schedule, base_config)
+        REGISTRY.pair(entry.key, plan.key, base_config)
     except (UserError, ResourceError) as error:
         return Support(False, error.message.cause)
     return Support(True)
