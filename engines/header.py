@@ -23,7 +23,9 @@ def read_header(folder: Path) -> ModelHeader:
     if not isinstance(pipeline_class, str) or not pipeline_class:
         raise _broken(folder.name, INDEX, "it does not name its pipeline class")
     parts = _parts(index, folder.name)
-    configs = {name: read_json(path, folder.name) for name in parts if (path := folder / name / "config.json").is_file()}
+    configs = {
+        name: read_json(path, folder.name) for name in parts if (path := folder / name / "config.json").is_file()
+    }
     return ModelHeader(folder, pipeline_class, parts, configs)
 
 

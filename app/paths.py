@@ -1,0 +1,85 @@
+"""Where everything lies: the program's own data, and one set of folders for the person's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from engines.api import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+RESOURCES = ROOT / "resources"
+BUNDLED_PRESETS = ROOT / "presets"
+STARTER = RESOURCES / "starter"
+
+HOME_VARIABLE = "EASEL_HOME"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The person's folders and files. `staging` holds half-done pictures, so it lies with the data and not in the cache."""
+
+    data: Path
+    config: Path
+    cache: Path
+    outputs: Path
+    logs: Path
+    models: Path
+    presets: Path
+    inputs: Path
+    staging: Path
+    ledger: Path
+    settings_file: Path
+
+    @classmethod
+    def default(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """The places that the system names for such data, or all of them below the folder in EASEL_HOME."""
+        if home := environ.get(HOME_VARIABLE):
+            return cls.below(Path(home).expanduser().absolute())
+        from platformdirs import PlatformDirs
+
+        places = PlatformDirs("easel", appauthor=False)
+        pictures = places.user_pictures_path / "Easel"
+        return cls._of(
+            places.user_data_path, places.user_config_path, places.user_cache_path, pictures, places.user_log_path
+        )
+
+    @classmethod
+    def below(cls, home: Path) -> Self:
+        """Everything below one folder, which can then be moved or removed as a whole."""
+        return cls._of(*(home / name for name in ("data", "config", "cache", "outputs", "logs")))
+
+    @classmethod
+    def _of(cls, data: Path, config: Path, cache: Path, outputs: Path, logs: Path) -> Self:
+        return cls(
+            data=data,
+            config=config,
+            cache=cache,
+            outputs=outputs,
+            logs=logs,
+            models=data / "models",
+            presets=data / "presets",
+            inputs=data / "inputs",
+            staging=data / "staging",
+            ledger=data / "ledger.sqlite3",
+            settings_file=config / "settings.json",
+        )
+
+    def folders(self) -> dict[str, Path]:
+        """The folders by name. Outputs are not among those that must exist: that folder is made with the first picture."""
+        files = {"ledger", "settings_file"}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in files}
+
+    def ensure(self) -> None:
+        """Create the folders. Raises `UserError("folder-unwritable")` naming the one that cannot be made."""
+        for name, folder in self.folders().items():
+            if name == "outputs":
+                continue
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise UserError("folder-unwritable", folder=str(folder), why=why, variable=HOME_VARIABLE) from error

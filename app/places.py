@@ -1,0 +1,54 @@
+"""Checks of the place where pictures will go, made before a job is accepted: nobody waits for a picture that cannot be kept."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from engines.api import GenerationRequest, UserError
+
+BYTES_PER_PIXEL = 4  # a PNG of noise, three bytes a pixel, with its frame and records
+RESERVE = 64 * 1024 * 1024  # checkpoints, the ledger, and room for the system to breathe
+
+
+def check_output_place(place: Path, request: GenerationRequest) -> None:
+    """Check that the files of `request` can be written to `place`, a folder or a file such as `picture.png`.
+
+    Creates the folder. Raises `UserError("output-unwritable")` or `UserError("disk-too-small")`.
+    """
+    folder = place if place.is_dir() or not place.suffix else place.parent
+    check_writable(folder)
+    check_space(folder, needed_bytes(request))
+
+
+def needed_bytes(request: GenerationRequest) -> int:
+    """Room for the finished files of the job, at their largest."""
+    return request.count * request.width * request.height * BYTES_PER_PIXEL + RESERVE
+
+
+def check_writable(folder: Path) -> None:
+    """Create `folder` if it is not there, and write and remove a file in it. Raises `UserError("output-unwritable")`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"easel")
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        why = getattr(error, "strerror", None) or str(error)
+        raise UserError("output-unwritable", folder=str(folder), why=why) from error
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raises `UserError("disk-too-small")` with both numbers when fewer than `needed` bytes are free."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError("disk-too-small", folder=str(folder), needed=readable(needed), free=readable(free))
+
+
+def readable(size: float) -> str:
+    """A number of bytes as people say it: 1.5 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

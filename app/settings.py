@@ -1,0 +1,116 @@
+"""What the person chose once and for all, in one small JSON file with a version."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.files import write_atomic
+from engines.api import UserError
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+
+# Version n to n + 1, pure; the chain brings any older file up to date.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+class Settings(BaseModel):
+    """The settings. Keys that this version does not know are kept, so that nothing is lost on the way through it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+    schema_version: int = SCHEMA_VERSION
+    output_folder: Path | None = Field(default=None, description="where pictures go; empty means the usual place")
+    language: str = Field(default="en", description="language of the messages")
+    save_metadata: bool = Field(default=True, description="write into each file how it was made")
+    log_prompts: bool = Field(default=False, description="let prompts appear in the log")
+    preset: str = Field(default="", description="the preset that is used when none is named")
+    model_folders: list[Path] = Field(default_factory=list, description="more folders with models, used where they are")
+
+    def changed(self) -> dict[str, Any]:
+        """The known settings that differ from their defaults, as JSON-able values."""
+        values, usual = self.model_dump(mode="json"), type(self)().model_dump(mode="json")
+        return {key: values[key] for key in type(self).model_fields if values[key] != usual[key]}
+
+
+class SettingsStore:
+    """Loads and saves the file. A file that cannot be used never stops Easel: it is set aside and defaults take over."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> Settings:
+        """The settings; defaults where there is no file, or where it is broken or from a newer version."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return Settings()
+        except (OSError, UnicodeDecodeError) as error:
+            return self._set_aside("broken", str(error))
+        return self._parse(text)
+
+    def _parse(self, text: str) -> Settings:
+        try:
+            data = json.loads(text)
+            version = data["schema_version"]
+            if version > SCHEMA_VERSION:
+                return self._set_aside(f"version-{int(version)}", f"it is from a newer Easel (version {version})")
+            return Settings.model_validate(migrate(data))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:  # ValidationError is a ValueError
+            return self._set_aside("broken", _short(error))
+
+    def save(self, settings: Settings) -> None:
+        """Write the settings, whole or not at all; the last good file stays beside it. Raises `UserError`."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists():
+                shutil.copyfile(self.path, self.path.with_suffix(".last.json"))
+            write_atomic(self.path, (settings.model_dump_json(indent=1) + "\n").encode())
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise UserError("settings-not-saved", path=str(self.path), why=why) from error
+
+    def _set_aside(self, mark: str, why: str) -> Settings:
+        """Keep a copy under a name that no save touches, and go on with the defaults."""
+        kept = self.path.with_name(f"{self.path.stem}.{mark}.json")
+        try:
+            if not kept.exists() or kept.read_bytes() != self.path.read_bytes():
+                kept = _free_name(kept)
+                shutil.copyfile(self.path, kept)
+        except OSError:
+            log.debug("the settings file could not be copied", exc_info=True)
+        log.warning("The settings cannot be used: %s. Defaults are used; the file is kept as %s.", why, kept.name)
+        return Settings()
+
+
+def migrate(data: dict[str, Any]) -> dict[str, Any]:
+    """The data of an older file in today's form."""
+    version = data["schema_version"]
+    while version < SCHEMA_VERSION:
+        data = MIGRATIONS[version](data)
+        version += 1
+    return {**data, "schema_version": SCHEMA_VERSION}
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
