@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -63,6 +64,9 @@ def create_sampler(
     arguments = {**facts, **choices, **overrides}
     made = scheduler_class(**{key: value for key, value in arguments.items() if key in known})
     _follow(made, entry, plan)
+    if "torchsde" in entry.needs:
+        # It rounds the ends of its interval to its tolerance and then says so at each step; the noise is right.
+        warnings.filterwarnings("ignore", message="Should have t[ab]", module="torchsde")
     log.info("sampler key=%s schedule=%s class=%s why=%s", entry.key, plan.key, entry.class_name, why)
     return made
 
