@@ -17,10 +17,12 @@ from engines.errors import (
 from engines.family import EngineFamily, Limits
 from engines.header import read_header, read_json
 from engines.interface import CancelToken, EngineInterface, RunContext
-from engines.media import FileMetadata, open_image, open_mask, read_metadata
+from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata
 from engines.messages import Message
 from engines.records import ModelHeader, ModelRecord
 from engines.registry import REGISTRY
+from engines.samplers import REGISTRY as SAMPLER_REGISTRY
+from engines.samplers import default_schedule, sampler_rows
 from engines.types import (
     SEED_MAX,
     Artifact,
@@ -56,7 +58,9 @@ __all__ = [
     "Stage",
     "Task",
     "UserError",
+    "SAMPLER_REGISTRY",
     "WorkerEngine",
+    "default_schedule",
     "detect_family",
     "families",
     "family",
@@ -64,9 +68,11 @@ __all__ = [
     "make_tiny_models",
     "open_image",
     "open_mask",
+    "picture_size",
     "read_header",
     "read_json",
     "read_metadata",
+    "sampler_rows",
 ]
 
 

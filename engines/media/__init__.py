@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.media.images import fit, keep_unmasked, open_image, open_mask
+from engines.media.images import fit, keep_unmasked, open_image, open_mask, picture_size
 from engines.media.infotext import parse_infotext, write_infotext
 from engines.media.png import save_png
 from engines.media.read import FileMetadata, read_metadata
@@ -14,6 +14,7 @@ __all__ = [
     "open_image",
     "open_mask",
     "parse_infotext",
+    "picture_size",
     "read_metadata",
     "save_png",
     "write_infotext",

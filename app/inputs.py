@@ -1,0 +1,46 @@
+"""The pictures that jobs start from, kept by their contents: a job can go on when the person's file is gone."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from app.files import write_atomic
+from engines.api import UserError, picture_size
+
+PREFIX = "sha256:"
+KINDS = {"init_image": "init-image", "mask": "mask"}
+
+
+class InputStore:
+    """Copies of input pictures in `folder`, named by the sha256 of their bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keep(self, value: str, kind: str) -> str:
+        """Keep the file at the path `value` and return "sha256:<hex>"; a value that is one already must be kept here.
+
+        `kind` is the request's field, "init_image" or "mask". Raises `UserError` for a missing, broken or huge picture.
+        """
+        if value.startswith(PREFIX):
+            self.path_of(value)
+            return value
+        path = Path(value)
+        picture_size(path, KINDS[kind])
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        kept = self.folder / f"{digest}{path.suffix.lower()}"
+        if not kept.exists():
+            write_atomic(kept, data)
+        return PREFIX + digest
+
+    def path_of(self, value: str) -> Path:
+        """The file behind "sha256:<hex>", or `value` as a path. Raises `UserError("input-forgotten")`."""
+        if not value.startswith(PREFIX):
+            return Path(value)
+        digest = value.removeprefix(PREFIX)
+        found = next((path for path in self.folder.glob(f"{digest}*") if len(digest) == 64), None)
+        if found is None:
+            raise UserError("input-forgotten", ref=value, folder=str(self.folder))
+        return found

@@ -1,0 +1,109 @@
+"""Presets on disk: the bundled ones, and the person's own, which are never lost by a broken neighbour."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from app.files import write_atomic
+from app.presets.model import SCHEMA_VERSION, Preset, migrate
+from app.presets.yaml_file import read_yaml, write_yaml
+from engines.api import EaselError, ErrorRecord, UserError
+
+ID = re.compile(r"[a-z0-9-]+/[\w.-]{1,80}")
+
+
+@dataclass(frozen=True)
+class PresetProblem:
+    """A preset file that cannot be used, with the reason."""
+
+    path: Path
+    error: ErrorRecord
+
+
+class PresetStore:
+    """Files `<task>/<name>.yaml` below two folders; the person's own stand in for bundled ones of the same id."""
+
+    def __init__(self, bundled: Path, user: Path) -> None:
+        self.bundled, self.user = bundled, user
+
+    def all(self) -> tuple[Preset, ...]:
+        """Every usable preset by id."""
+        return tuple(found for found in self._found().values() if isinstance(found, Preset))
+
+    def problems(self) -> tuple[PresetProblem, ...]:
+        """The files that cannot be used."""
+        return tuple(found for found in self._found().values() if isinstance(found, PresetProblem))
+
+    def get(self, name: str) -> Preset:
+        """The preset with this id, or with this last part of an id. Raises `UserError` with the nearest names."""
+        found = self._found()
+        matches = [key for key in found if name in (key, key.split("/")[1])]
+        if len(matches) != 1:
+            raise UserError("preset-unknown", name=name, nearest=_nearest(name, list(found), matches))
+        preset = found[matches[0]]
+        return preset if isinstance(preset, Preset) else self.validate(preset.path)
+
+    def save(self, preset: Preset) -> Path:
+        """Write the preset to the person's folder as `<id>.yaml`; an older file is kept beside it as a copy."""
+        if not ID.fullmatch(preset.id) or ".." in preset.id:
+            raise UserError("preset-name", name=preset.id)
+        path = self.user / f"{preset.id}.yaml"
+        _keep_copy(path)
+        write_atomic(path, write_yaml(preset.model_dump(mode="json")))
+        return path
+
+    def validate(self, path: Path) -> Preset:
+        """The preset in the file, of any known version. Raises `UserError` naming what is wrong."""
+        data = migrate(read_yaml(path), path.name)
+        try:
+            return Preset.model_validate({**data, "id": f"{path.parent.name}/{path.stem}", "bundled": self._ours(path)})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UserError("preset-broken", name=path.name, why=f"{where}: {first['msg']}") from error
+
+    def migrate(self, path: Path) -> bool:
+        """Rewrite an older file in today's form, with a copy of the old one beside it; False when it is of today."""
+        preset = self.validate(path)
+        if read_yaml(path)["schema_version"] == SCHEMA_VERSION:
+            return False
+        _keep_copy(path)
+        write_atomic(path, write_yaml(preset.model_dump(mode="json")))
+        return True
+
+    def _ours(self, path: Path) -> bool:
+        return path.is_relative_to(self.bundled)
+
+    def _found(self) -> dict[str, Preset | PresetProblem]:
+        found: dict[str, Preset | PresetProblem] = {}
+        for path in self._files():
+            key = f"{path.parent.name}/{path.stem}"
+            try:
+                found[key] = self.validate(path)
+            except EaselError as error:
+                found[key] = PresetProblem(path, ErrorRecord.of(error))
+        return dict(sorted(found.items()))
+
+    def _files(self) -> Iterator[Path]:
+        for root in (self.bundled, self.user):
+            yield from sorted(root.glob("*/*.yaml"))
+
+
+def _nearest(name: str, known: list[str], matches: list[str]) -> list[str]:
+    if matches:
+        return matches
+    by_last = {key.split("/")[1]: key for key in known}
+    close = difflib.get_close_matches(name.split("/")[-1], by_last, 3, 0.4)
+    return [by_last[key] for key in close] or known
+
+
+def _keep_copy(path: Path) -> None:
+    if path.exists():
+        shutil.copy2(path, path.with_suffix(".yaml.bak"))

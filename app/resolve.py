@@ -1,0 +1,156 @@
+"""From a wish to a request: defaults, preset and the person's own values, laid over one another, each with its origin.
+
+Window, command line and HTTP API resolve here, so that the same wishes give the same request.
+"""
+
+from __future__ import annotations
+
+import difflib
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.models import ModelStore
+from app.presets import Preset, PresetStore
+from engines.api import (
+    SAMPLER_REGISTRY,
+    SEED_MAX,
+    GenerationRequest,
+    ModelRecord,
+    Task,
+    UserError,
+    default_schedule,
+    family,
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value came from: a layer ("family", "model", "preset", "file", "you", "chance", "default") and its name."""
+
+    layer: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A complete request, the model it names, and where each field's value came from."""
+
+    request: GenerationRequest
+    record: ModelRecord
+    origins: Mapping[str, Origin]
+
+    def rows(self) -> list[tuple[str, Any, Origin]]:
+        """Field, value and origin, in the order of the request's fields."""
+        values = self.request.model_dump(mode="json")
+        return [(name, values[name], self.origins.get(name, Origin("default"))) for name in values]
+
+
+def resolve(
+    *,
+    models: ModelStore,
+    presets: PresetStore,
+    task: Task | str | None = None,
+    preset: str | None = None,
+    model: str | None = None,
+    values: Mapping[str, Any] | None = None,
+    source_request: GenerationRequest | None = None,
+) -> Resolved:
+    """Lay family, model, preset, a file's settings (`source_request`) and the person's `values` over one another.
+
+    `values` may be strings, as a command line gives them. A seed of -1 or none is drawn. Raises `UserError` naming the
+    field, with the nearest name or what is expected.
+    """
+    own = _own_values({**(values or {}), **({"task": task} if task else {}), **({"model": model} if model else {})})
+    chosen = presets.get(preset) if preset else None
+    record = _record(models, own, chosen, source_request)
+    layers = _Layers()
+    layers.add(family(record.family).defaults, "family", family(record.family).title)
+    layers.add(record.defaults, "model", record.title)
+    if chosen is not None:
+        layers.add({"task": chosen.task, **chosen.values}, "preset", chosen.id)
+    if source_request is not None:
+        layers.add(source_request.model_dump(mode="json", exclude_none=True), "file")
+    layers.add(own, "you")
+    layers.add({"model": record.id}, layers.origins.get("model", Origin("default")).layer, record.title)
+    layers.infer_task()
+    layers.fit_schedule()
+    layers.draw_seed()
+    return Resolved(_request(layers.values), record, layers.origins)
+
+
+def field_unknown(name: str) -> UserError:
+    """The error for a field that the request does not have."""
+    fields = list(GenerationRequest.model_fields)
+    nearest = difflib.get_close_matches(name, fields, 3, 0.5) or fields
+    return UserError("field-unknown", name=name, nearest=nearest)
+
+
+class _Layers:
+    """Values and their origins; a later layer wins."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, Origin] = {}
+
+    def add(self, values: Mapping[str, Any], layer: str, detail: str = "") -> None:
+        for name, value in values.items():
+            self.values[name] = value
+            self.origins[name] = Origin(layer, detail)
+
+    def infer_task(self) -> None:
+        """A picture and a mask say what is meant when nobody said it."""
+        if self._set_by_hand("task"):
+            return
+        wanted = Task(self.values.get("task", Task.TEXT_TO_IMAGE))
+        if self.values.get("mask") is not None:
+            wanted = Task.INPAINT
+        elif self.values.get("init_image") is not None and wanted is Task.TEXT_TO_IMAGE:
+            wanted = Task.IMAGE_TO_IMAGE
+        if wanted != self.values.get("task"):
+            self.add({"task": wanted}, "default", "from the pictures given")
+
+    def fit_schedule(self) -> None:
+        """A schedule that nobody chose gives way to a sampler that was chosen and cannot follow it."""
+        if self._set_by_hand("scheduler") or "sampler" not in self.values or "scheduler" not in self.values:
+            return
+        sampler = SAMPLER_REGISTRY.samplers.get(str(self.values["sampler"]))
+        fitting = default_schedule(sampler.key, str(self.values["scheduler"]))
+        if fitting != self.values["scheduler"]:
+            self.add({"scheduler": fitting}, "default", f"{sampler.key} cannot follow {self.values['scheduler']}")
+
+    def draw_seed(self) -> None:
+        """A seed of -1, or none, becomes a number now, so that the request says it."""
+        if str(self.values.get("seed", -1)) == "-1":
+            self.add({"seed": random.SystemRandom().randint(0, SEED_MAX)}, "chance")
+
+    def _set_by_hand(self, name: str) -> bool:
+        return self.origins.get(name, Origin("default")).layer in ("you", "file")
+
+
+def _own_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    for name in values:
+        if name not in GenerationRequest.model_fields:
+            raise field_unknown(name)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _record(
+    models: ModelStore, own: Mapping[str, Any], preset: Preset | None, source: GenerationRequest | None
+) -> ModelRecord:
+    named = own.get("model") or (source and source.model) or (preset and preset.values.get("model"))
+    return models.get(str(named)) if named else models.default()
+
+
+def _request(values: dict[str, Any]) -> GenerationRequest:
+    for name, table in (("sampler", SAMPLER_REGISTRY.samplers), ("scheduler", SAMPLER_REGISTRY.schedules)):
+        values[name] = table.get(str(values[name])).key  # any of its names; the request holds the one
+    try:
+        return GenerationRequest.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "request"
+        raise UserError("value-invalid", field=name, value=values.get(name), expected=first["msg"]) from error

@@ -1,0 +1,103 @@
+"""Is the request one that the family can meet? Every refusal names the number and the nearest thing that works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, UserError, picture_size
+
+
+def validate(request: GenerationRequest, family: EngineFamily, path_of: Callable[[str], Path] = Path) -> None:
+    """Raises `UserError` for the first thing that cannot be met. `path_of` turns an input's reference into its file."""
+    _check_task(request, family)
+    _check_side("width", request.width, family)
+    _check_side("height", request.height, family)
+    _check_pixels(request, family)
+    limits = family.limits
+    _check_range("steps", request.steps, 1, limits.max_steps)
+    _check_range("guidance", request.guidance, 0, limits.max_guidance)
+    _check_range("count", request.count, 1, limits.max_count)
+    _check_range("clip_skip", request.clip_skip, 1, limits.max_clip_skip)
+    _check_sampler(request, family)
+    _check_inputs(request, path_of)
+
+
+def _check_task(request: GenerationRequest, family: EngineFamily) -> None:
+    if request.task not in family.pipelines:
+        tasks = [str(task) for task in family.tasks]
+        raise UserError("task-unsupported", task=str(request.task), family=family.title, tasks=tasks)
+
+
+def _check_side(name: str, value: int, family: EngineFamily) -> None:
+    limits = family.limits
+    multiple = limits.side_multiple
+    below = max(limits.min_side, min(value, limits.max_side) // multiple * multiple)
+    above = min(limits.max_side, max(limits.min_side, -(-value // multiple) * multiple))
+    if value == below:
+        return
+    raise UserError(
+        "size-not-allowed",
+        side=name,
+        value=value,
+        family=family.title,
+        low=limits.min_side,
+        high=limits.max_side,
+        multiple=multiple,
+        nearest=" or ".join(map(str, sorted({below, above}))),
+    )
+
+
+def _check_pixels(request: GenerationRequest, family: EngineFamily) -> None:
+    pixels = request.width * request.height
+    if pixels > family.limits.max_pixels:
+        raise UserError(
+            "too-many-pixels",
+            width=request.width,
+            height=request.height,
+            pixels=round(pixels / 1e6, 2),
+            limit=round(family.limits.max_pixels / 1e6, 2),
+            family=family.title,
+        )
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UserError("value-out-of-range", field=name, value=value, low=low, high=f"{high:g}")
+
+
+def _check_sampler(request: GenerationRequest, family: EngineFamily) -> None:
+    sampler = SAMPLER_REGISTRY.samplers.get(request.sampler)
+    schedule = SAMPLER_REGISTRY.schedules.get(request.scheduler)
+    if sampler.key not in family.samplers:
+        raise UserError(
+            "sampler-not-for-family", sampler=sampler.key, family=family.title, supported=list(family.samplers)
+        )
+    if schedule.key not in sampler.schedules:
+        raise UserError(
+            "schedule-not-for-sampler",
+            sampler=sampler.key,
+            scheduler=schedule.key,
+            supported=list(sampler.schedules),
+        )
+
+
+def _check_inputs(request: GenerationRequest, path_of: Callable[[str], Path]) -> None:
+    if not request.task.needs_image:
+        return
+    if request.init_image is None:
+        raise UserError("init-image-needed", task=str(request.task))
+    if int(request.steps * request.strength) < 1:
+        raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
+    size = picture_size(path_of(request.init_image))
+    if not request.task.needs_mask:
+        return
+    if request.mask is None:
+        raise UserError("mask-needed", task=str(request.task))
+    mask_size = picture_size(path_of(request.mask), "mask")
+    if mask_size != size:
+        raise UserError("mask-size-differs", image_size=_size(size), mask_size=_size(mask_size))
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
