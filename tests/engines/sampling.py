@@ -34,8 +34,8 @@ FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps":
 
 def trained_sigmas(config: dict[str, Any]) -> np.ndarray:
     """Noise levels of the thousand training steps, rising; made here from the formulas, not with the code under test."""
-    ends = np.sqrt([config["beta_start"], config["beta_end"]])
-    kept = np.cumprod(1 - np.linspace(*ends, config["num_train_timesteps"]) ** 2)
+    first, last = config["beta_start"] ** 0.5, config["beta_end"] ** 0.5
+    kept = np.cumprod(1 - np.linspace(first, last, config["num_train_timesteps"]) ** 2)
     if config.get("rescale_betas_zero_snr"):
         root = np.sqrt(kept)
         kept = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2

@@ -106,7 +106,7 @@ def test_brownian_noise_does_not_depend_on_what_was_asked_before() -> None:
     from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 
     levels = np.exp(np.linspace(np.log(4096.0), np.log(0.03), 12))
-    pairs = [(torch.tensor(float(high)), torch.tensor(float(low))) for high, low in itertools.pairwise(levels)]
+    pairs: Any = [(torch.tensor(float(high)), torch.tensor(float(low))) for high, low in itertools.pairwise(levels)]
     tree = BrownianTreeNoiseSampler(torch.zeros(1, 4, 4, 4), levels[-1], levels[0], 5)
     in_order = [tree(*pair) for pair in pairs]
     for skipped in range(1, len(pairs)):
@@ -127,7 +127,7 @@ class Fake:
 
 def test_every_known_kind_comes_back_as_it_was() -> None:
     shared = torch.arange(6.0).reshape(2, 3)
-    kept = Fake(
+    kept: Any = Fake(
         outputs=[None, shared, shared.T],
         queue=deque([1.5, float("inf")], maxlen=4),
         pair=(True, -3),
@@ -140,18 +140,18 @@ def test_every_known_kind_comes_back_as_it_was() -> None:
     kept.step = lambda: None  # the engine's hook is not state
     tensors, values = sampler_state.capture(kept)
     tensors, values = load(save(tensors)), json.loads(json.dumps(values, allow_nan=False))
-    other = Fake(leftover=7)
+    other: Any = Fake(leftover=7)
     sampler_state.restore(other, tensors, values)
     assert torch.equal(other.outputs[1], shared) and torch.equal(other.outputs[2], shared.T)
     assert (other.queue, other.queue.maxlen) == (kept.queue, 4)
     assert (other.pair, other.name, other.nothing, other.outputs[0]) == ((True, -3), "bh2", None, None)
-    assert isinstance(other.number, np.float32) and other.number == kept.number
+    assert other.number.dtype == np.float32 and other.number == kept.number
     assert other.scalar.shape == () and np.array_equal(other.array, kept.array)
     assert not hasattr(other, "leftover") and "step" not in vars(other)
 
 
 def test_what_is_captured_is_a_copy() -> None:
-    kept = Fake(sample=torch.zeros(2))
+    kept: Any = Fake(sample=torch.zeros(2))
     tensors, _ = sampler_state.capture(kept)
     kept.sample += 1
     assert tensors["sample"].tolist() == [0, 0]

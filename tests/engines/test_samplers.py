@@ -48,7 +48,7 @@ def reference(schedule: str, trained: np.ndarray, steps: int) -> np.ndarray:
             "Simple": [trained[::-1][int(i * len(trained) / steps)] for i in range(steps)],
             "Karras": [(high ** (1 / 7) + s * (low ** (1 / 7) - high ** (1 / 7))) ** 7 for s in share],
             "Exponential": [high ** (1 - s) * low**s for s in share],
-            "Beta": [at(beta.ppf(1 - i / steps, 0.6, 0.6) * last) for i in range(steps)],
+            "Beta": [at(float(beta.ppf(1 - i / steps, 0.6, 0.6)) * last) for i in range(steps)],
         }[schedule]
     )
 
