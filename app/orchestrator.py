@@ -67,7 +67,7 @@ class Orchestrator:
 
         Raises `UserError` or `ResourceError` with a way out; nothing is queued then.
         """
-        validate(request, family(record.family))
+        validate(request, family(record.family), self._inputs.path_of)
         check_output_place(out or self._outputs.folder, request)
         request = self._keep_inputs(request)
         job = self.ledger.add(request, out)

@@ -48,7 +48,12 @@ class WorkerEngine:
         with self._lock:
             self._start()
             self._send(_run_message(self._record, request, ctx))
-            return self._follow(ctx)
+            try:
+                finished = self._follow(ctx)
+            except Exception:
+                self._settle()
+                raise
+        return _outcome(finished)
 
     def unload(self) -> None:
         """End the worker: the one sure way to get all memory back."""
@@ -85,7 +90,21 @@ class WorkerEngine:
         except OSError as error:
             raise self._death() from error
 
-    def _follow(self, ctx: RunContext) -> GenerationResult:
+    def _settle(self) -> None:
+        """After an error on this side (a full disk while publishing, say): stop the run and read what it still says.
+
+        Otherwise the next run would take this one's last words for its own.
+        """
+        if self.pid is None or self._pipe is None:
+            return
+        quiet, deadline = RunContext(staging=Path()), time.monotonic() + self._grace
+        self._send(Cancel())
+        while time.monotonic() < deadline:
+            if self._pipe.poll(POLL) and self._receive(quiet) is not None:
+                return
+        self.kill()
+
+    def _follow(self, ctx: RunContext) -> Finished:
         """Pass reports on until the run is finished; turn Stop into Cancel, and Cancel into a kill when it is ignored."""
         assert self._pipe is not None
         asked_at = 0.0
@@ -98,7 +117,7 @@ class WorkerEngine:
                 self.kill()
                 raise Cancelled()
             if self._pipe.poll(POLL) and (finished := self._receive(ctx)) is not None:
-                return _outcome(finished)
+                return finished
 
     def _receive(self, ctx: RunContext) -> Finished | None:
         assert self._pipe is not None
