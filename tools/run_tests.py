@@ -1,0 +1,53 @@
+"""The checks and the tests, in the order of how quickly they say something; pytest's summary comes last."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+# Programs that some tests compare with; those tests say so and are left out where the programs cannot be had.
+SYSTEM_PACKAGES = {"exiftool": "libimage-exiftool-perl"}
+CHECKS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["lint-imports"], ["pyright"])
+
+
+def main(arguments: list[str]) -> int:
+    """Run everything; returns 0 when all is well."""
+    install_system_packages()
+    everything = "--all" in arguments
+    rest = [argument for argument in arguments if argument != "--all"]
+    failed = [" ".join(check) for check in CHECKS if run([str(BIN / check[0]), *check[1:]])]
+    selection = [] if everything else ["-m", "not long"]
+    tests = run([sys.executable, "-m", "pytest", *selection, *rest])
+    for check in failed:
+        print(f"failed: {check}", file=sys.stderr)
+    return 1 if failed else tests
+
+
+def run(command: list[str]) -> int:
+    """Run in the project's folder with the tests' environment; returns the exit status."""
+    print(f"$ {' '.join([Path(command[0]).name, *command[1:]])}", flush=True)
+    # One thread: tiny models spin at the barriers of many, and two cores are shared with the tests' own processes.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def install_system_packages() -> None:
+    """Where it may (as root, with apt); says so where it may not."""
+    missing = [package for program, package in SYSTEM_PACKAGES.items() if not shutil.which(program)]
+    if not missing:
+        return
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        print(f"not installed, some tests will be left out: {', '.join(missing)}", flush=True)
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "-q", "update"], ["apt-get", "-q", "-y", "install", *missing]):
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,3 @@
+@echo off
+rem Opens Easel.
+call "%~dp0run-cmd.bat" ui %*
