@@ -1,0 +1,98 @@
+"""Write the pages of `docs/` that are made from the code: `python tools/make_docs.py`; `--check` only compares."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(ROOT))
+# Help is laid out for the terminal; the pages want one width, no colour and no frames.
+os.environ.update(COLUMNS="100", TERM="dumb", NO_COLOR="1", TYPER_USE_RICH="0")
+
+NOTE = "<!-- Made by tools/make_docs.py; edit the code instead. -->\n"
+
+
+def main(check: bool) -> int:
+    """Write the pages, or with `check` name those that differ; returns the exit status."""
+    stale = []
+    for name, text in pages().items():
+        path = DOCS / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    for name in stale:
+        print(f"{'out of step' if check else 'written'}: docs/{name}")
+    return 1 if check and stale else 0
+
+
+def pages() -> dict[str, str]:
+    """Every made page by file name."""
+    return {"cli.md": cli_page(), "families.md": families_page(), "samplers.md": samplers_page()}
+
+
+def cli_page() -> str:
+    """The help of every command."""
+    import typer
+
+    from app.cli import cli
+
+    command = typer.main.get_command(cli)
+    parts = [f"{NOTE}# Command line\n"]
+    for path, help_text in _help(command, ["easel"]):
+        parts.append(f"## {' '.join(path)}\n\n```text\n{help_text}\n```\n")
+    return "\n".join(parts)
+
+
+def _help(command: Any, path: list[str]) -> Iterator[tuple[list[str], str]]:
+    context = command.make_context(path[-1], [], resilient_parsing=True)
+    context.command_path = " ".join(path)
+    lines = command.get_help(context).splitlines()
+    yield path, "\n".join(line.rstrip() for line in lines).strip()
+    for name in sorted(getattr(command, "commands", {})):
+        if not command.commands[name].hidden:
+            yield from _help(command.commands[name], [*path, name])
+
+
+def families_page() -> str:
+    """What each family is and can do."""
+    from engines.api import families
+
+    rows = [
+        (f"{each.title} (`{each.id}`)", ", ".join(each.tasks), _defaults(each.defaults), each.summary)
+        for each in families()
+    ]
+    return f"{NOTE}# Model families\n\n{_table(('family', 'tasks', 'defaults', 'in short'), rows)}"
+
+
+def _defaults(values: Any) -> str:
+    size = f"{values['width']}x{values['height']}"
+    sampler = f"{values['sampler']} {values['scheduler']}"
+    return f"{size}, {values['steps']} steps, guidance {values['guidance']:g}, {sampler}"
+
+
+def samplers_page() -> str:
+    """The samplers and schedules, from their registry."""
+    from engines.api import SAMPLER_REGISTRY, sampler_rows
+
+    samplers = [tuple(row.values()) for row in sampler_rows()]
+    heads = tuple(sampler_rows()[0])
+    schedules = [(entry.key, ", ".join(entry.aliases), entry.summary) for entry in SAMPLER_REGISTRY.schedules]
+    return (
+        f"{NOTE}# Samplers\n\n{_table(heads, samplers)}\n"
+        f"# Noise schedules\n\n{_table(('name', 'aliases', 'what it does'), schedules)}"
+    )
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "".join(f"| {' | '.join(str(cell) for cell in line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))
