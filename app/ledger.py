@@ -81,9 +81,7 @@ class JobLedger:
         """Write a published file down and return the job as it is now."""
         data = {**dataclasses.asdict(artifact), "path": str(artifact.path)}
         with self._write() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?)", (job_id, artifact.index, json.dumps(data))
-            )
+            db.execute("INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?)", (job_id, artifact.index, json.dumps(data)))
         return self.get(job_id)
 
     def adopt(self, job_id: str) -> Job:

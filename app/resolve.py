@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.models import ModelStore
-from app.presets import Preset, PresetStore
+from app.presets import Preset
 from engines.api import (
     SAMPLER_REGISTRY,
     SEED_MAX,
@@ -52,28 +52,26 @@ class Resolved:
 def resolve(
     *,
     models: ModelStore,
-    presets: PresetStore,
-    task: Task | str | None = None,
-    preset: str | None = None,
+    preset: Preset | None = None,
     model: str | None = None,
     values: Mapping[str, Any] | None = None,
-    source_request: GenerationRequest | None = None,
+    source: GenerationRequest | None = None,
+    source_name: str = "",
 ) -> Resolved:
-    """Lay family, model, preset, a file's settings (`source_request`) and the person's `values` over one another.
+    """Lay family, model, preset, a `source` file's settings and the person's `values` over one another.
 
     `values` may be strings, as a command line gives them. A seed of -1 or none is drawn. Raises `UserError` naming the
     field, with the nearest name or what is expected.
     """
-    own = _own_values({**(values or {}), **({"task": task} if task else {}), **({"model": model} if model else {})})
-    chosen = presets.get(preset) if preset else None
-    record = _record(models, own, chosen, source_request)
+    own = _own_values({**(values or {}), **({"model": model} if model else {})})
+    record = _record(models, own, preset, source)
     layers = _Layers()
     layers.add(family(record.family).defaults, "family", family(record.family).title)
     layers.add(record.defaults, "model", record.title)
-    if chosen is not None:
-        layers.add({"task": chosen.task, **chosen.values}, "preset", chosen.id)
-    if source_request is not None:
-        layers.add(source_request.model_dump(mode="json", exclude_none=True), "file")
+    if preset is not None:
+        layers.add({"task": preset.task, **preset.values}, "preset", preset.id)
+    if source is not None:
+        layers.add(source.model_dump(mode="json", exclude_none=True), "file", source_name)
     layers.add(own, "you")
     layers.add({"model": record.id}, layers.origins.get("model", Origin("default")).layer, record.title)
     layers.infer_task()

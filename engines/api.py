@@ -35,6 +35,7 @@ from engines.types import (
 from engines.worker.host import WorkerEngine
 
 __all__ = [
+    "SAMPLER_REGISTRY",
     "SEED_MAX",
     "Artifact",
     "CancelToken",
@@ -58,7 +59,6 @@ __all__ = [
     "Stage",
     "Task",
     "UserError",
-    "SAMPLER_REGISTRY",
     "WorkerEngine",
     "default_schedule",
     "detect_family",

@@ -30,7 +30,12 @@ def software_facts() -> dict[str, str]:
 
     from engines import __version__
 
-    return {"easel": __version__, "torch": torch.__version__, "diffusers": version("diffusers"), "transformers": version("transformers")}
+    return {
+        "easel": __version__,
+        "torch": torch.__version__,
+        "diffusers": version("diffusers"),
+        "transformers": version("transformers"),
+    }
 
 
 def peak_memory() -> int:

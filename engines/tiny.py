@@ -38,11 +38,7 @@ def _write_part(part: TinyPart, folder: Path) -> None:
     else:
         import diffusers
 
-        _build(getattr(diffusers, part.class_name), part).save_pretrained(folder)
-
-
-def _build(part_class: Any, part: TinyPart) -> Any:
-    return part_class(**{key: value for key, value in part.config.items()})
+        getattr(diffusers, part.class_name)(**part.config).save_pretrained(folder)
 
 
 def _text_encoder(part: TinyPart) -> Any:

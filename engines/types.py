@@ -54,7 +54,9 @@ class GenerationRequest(BaseModel):
     scheduler: str = Field(description="noise schedule name")
     seed: int = Field(ge=0, le=SEED_MAX, description="image i of a job uses seed + i")
     count: int = Field(default=1, ge=1, description="pictures in this job")
-    strength: float = Field(default=0.75, ge=0, le=1, description="how much of the input picture is redrawn (denoising strength)")
+    strength: float = Field(
+        default=0.75, ge=0, le=1, description="how much of the input picture is redrawn (denoising strength)"
+    )
     clip_skip: int = Field(default=1, ge=1, description="1 uses the text encoder's last layer, 2 the one before it")
     init_image: str | None = Field(default=None, description="the picture to start from")
     mask: str | None = Field(default=None, description="white is repainted, black is kept")

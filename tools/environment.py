@@ -75,7 +75,9 @@ def make(backend: str, why: str, test: bool, wanted: str) -> int:
             subprocess.run([str(PYTHON), "-c", "import torch, diffusers"], check=True, stderr=subprocess.DEVNULL)
     except (subprocess.CalledProcessError, OSError) as error:
         say(f"it did not work: {error}")
-        say("Check the network and the free disk space (3 GB for a processor, 12 GB for a graphics card), then try again.")
+        say(
+            "Check the network and the free disk space (3 GB for a processor, 12 GB for a graphics card), then try again."
+        )
         return 3
     STAMP.write_text(wanted, encoding="utf-8")
     say(f"ready after {time.monotonic() - started:.0f} s")

@@ -40,8 +40,7 @@ def _checked(name: str, value: Any) -> Any:
     if name not in known:
         nearest = difflib.get_close_matches(name, known, 1, 0.5) or known
         raise ValueError(f"there is no setting {name} in a preset; did you mean {nearest[0]}?")
-    field = GenerationRequest.model_fields[name]
-    adapter = TypeAdapter(field.annotation)
+    adapter: TypeAdapter[Any] = TypeAdapter(GenerationRequest.model_fields[name].annotation)  # pyright: ignore
     try:
         checked = adapter.validate_python(value, strict=not isinstance(value, int) or isinstance(value, bool))
     except ValidationError as error:

@@ -32,7 +32,9 @@ def _mapping(loader: _PlainLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [key.value for key, _ in node.value]
     if doubled := {key for key in keys if keys.count(key) > 1}:
         raise yaml.constructor.ConstructorError(None, None, f"the key {doubled.pop()} stands twice", node.start_mark)
-    return {loader.construct_object(key, deep=True): loader.construct_object(value, deep=True) for key, value in node.value}
+    return {
+        loader.construct_object(key, deep=True): loader.construct_object(value, deep=True) for key, value in node.value
+    }
 
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:map", _mapping)

@@ -68,9 +68,7 @@ def _open(path: Path, kind: str) -> Any:
 def _check_pixels(picture: Any, path: Path, kind: str) -> None:
     pixels = picture.width * picture.height
     if pixels > PIXEL_LIMIT:
-        raise UserError(
-            f"{kind}-too-large", path=str(path), pixels=round(pixels / 1e6), limit=PIXEL_LIMIT // 1_000_000
-        )
+        raise UserError(f"{kind}-too-large", path=str(path), pixels=round(pixels / 1e6), limit=PIXEL_LIMIT // 1_000_000)
 
 
 def _flatten(picture: Any) -> Any:
@@ -93,8 +91,7 @@ def _scaled_to_8_bits(picture: Any) -> Any:
 
     values = np.asarray(picture).astype(np.float64)
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    top = 65535.0
     if picture.mode == "F":
         top = 1.0 if values.max(initial=0.0) <= 1.0 else 255.0
-    else:
-        top = 65535.0
     return images.fromarray((np.clip(values / top, 0, 1) * 255).round().astype(np.uint8))

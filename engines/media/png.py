@@ -15,7 +15,10 @@ from engines.types import GenerationRequest
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-INFOTEXT_KEY, RECORD_KEY = "parameters", "easel"  # never "prompt", "workflow" or "Comment": readers take those for others'
+INFOTEXT_KEY, RECORD_KEY = (
+    "parameters",
+    "easel",
+)  # never "prompt", "workflow" or "Comment": readers take those for others'
 RECORD_VERSION = 1
 
 

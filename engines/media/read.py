@@ -47,7 +47,7 @@ def _text_chunks(path: Path) -> dict[str, str]:
         raise UserError("file-missing", path=str(path))
     try:
         with Image.open(path) as picture:
-            return {key: str(value) for key, value in picture.info.items() if isinstance(value, str)}
+            return {str(key): str(value) for key, value in picture.info.items() if isinstance(value, str)}
     except Exception as error:  # Pillow raises many kinds for files that are not pictures
         raise UserError("file-not-a-picture", path=str(path)) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import multiprocessing.process
 import signal
 import threading
 import time
@@ -77,11 +78,11 @@ class WorkerEngine:
         self.unload()
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        self._process = context.Process(target=child.main, args=(theirs, self._log_file), name="easel-engine")
-        self._process.start()
+        process = context.Process(target=child.main, args=(theirs, self._log_file), name="easel-engine")
+        process.start()
         theirs.close()  # so that the end of the worker is the end of the pipe
-        self._pipe = ours
-        log.info("worker started pid=%s", self._process.pid)
+        self._process, self._pipe = process, ours
+        log.info("worker started pid=%s", process.pid)
 
     def _send(self, message: Run | Cancel) -> None:
         assert self._pipe is not None

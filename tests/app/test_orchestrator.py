@@ -40,7 +40,7 @@ def wish(**fields: object) -> GenerationRequest:
     return GenerationRequest.model_validate(values)
 
 
-def run(services: Services, request: GenerationRequest, out: Path | None = None):  # noqa: ANN201
+def run(services: Services, request: GenerationRequest, out: Path | None = None):
     job = services.orchestrator.submit(request, services.models.get(request.model), out)
     return services.orchestrator.wait(job.id, 300)
 
@@ -87,7 +87,12 @@ def test_a_killed_engine_interrupts_the_job_and_resume_gives_the_same_bytes(serv
 
     def kill(event: Event) -> None:
         progress = event.progress
-        if progress and progress.stage is Stage.DENOISE and (progress.image, progress.step) == (1, 20) and next(kills, 0):
+        if (
+            progress
+            and progress.stage is Stage.DENOISE
+            and (progress.image, progress.step) == (1, 20)
+            and next(kills, 0)
+        ):
             os.kill(engine.pid, signal.SIGKILL)  # pyright: ignore
 
     forget = services.orchestrator.subscribe(kill)
