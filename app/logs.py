@@ -57,16 +57,18 @@ class QuietRotatingFile(RotatingFileHandler):
         """The usual one prints a traceback on the screen."""
 
 
+class _NoFile(logging.NullHandler):
+    """Stands in for a log file that cannot be opened; without any handler Python would print to the screen."""
+
+
 def setup_logging(paths: Paths, settings: Settings) -> Path:
     """Send the log to its file and return that file's path. May be called again; the last call counts."""
     root = logging.getLogger()
-    for old in [each for each in root.handlers if isinstance(each, QuietRotatingFile)]:
+    for old in [each for each in root.handlers if isinstance(each, QuietRotatingFile | _NoFile)]:
         root.removeHandler(old)
         old.close()
     log_file = paths.logs / LOG_NAME
-    handler = _handler(log_file, settings.log_prompts)
-    if handler is not None:
-        root.addHandler(handler)
+    root.addHandler(_handler(log_file, settings.log_prompts))
     for name in ("app", "engines"):
         logging.getLogger(name).setLevel(level())
     sys.excepthook, threading.excepthook = _uncaught, _uncaught_in_thread
@@ -79,12 +81,12 @@ def level() -> int:
     return found if found is not None else logging.INFO
 
 
-def _handler(log_file: Path, log_prompts: bool) -> logging.Handler | None:
+def _handler(log_file: Path, log_prompts: bool) -> logging.Handler:
     try:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         handler = QuietRotatingFile(log_file, maxBytes=FILE_BYTES, backupCount=FILES - 1, encoding="utf-8")
     except OSError:
-        return None  # a picture without a log is better than no picture; `easel doctor` names the folder
+        return _NoFile()  # a picture without a log is better than no picture; `easel doctor` names the folder
     handler.setFormatter((logging.Formatter if log_prompts else PromptFreeFormatter)(LINE, TIME))
     return handler
 

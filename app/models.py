@@ -58,7 +58,7 @@ class ModelStore:
         return self._find(name) or self._find_again(name)
 
     def default(self) -> ModelRecord:
-        """The model to use when nobody names one: the bundled starter, else the first. Raises `UserError("model-none")`."""
+        """The model when nobody names one: the bundled starter, else the first. Raises `UserError("model-none")`."""
         records = self.all()
         if not records:
             raise UserError("model-none", folders=[str(root) for root in self._roots])
@@ -110,7 +110,7 @@ def _scan(roots: Sequence[Path]) -> _Scan:
 
 
 def model_folders(root: Path) -> Iterator[Path]:
-    """Folders with a model index below `root`, itself included, in the order of their names. Links are followed once."""
+    """Folders with a model index below `root`, itself included, by name. Links are followed once."""
     seen: set[Path] = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         path = Path(folder)

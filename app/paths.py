@@ -20,7 +20,7 @@ HOME_VARIABLE = "EASEL_HOME"
 
 @dataclass(frozen=True)
 class Paths:
-    """The person's folders and files. `staging` holds half-done pictures, so it lies with the data and not in the cache."""
+    """The person's folders and files. `staging` holds half-done pictures: it lies with the data, not in the cache."""
 
     data: Path
     config: Path
@@ -69,7 +69,7 @@ class Paths:
         )
 
     def folders(self) -> dict[str, Path]:
-        """The folders by name. Outputs are not among those that must exist: that folder is made with the first picture."""
+        """The folders by name. The one for outputs is made with the first picture."""
         files = {"ledger", "settings_file"}
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in files}
 

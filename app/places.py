@@ -1,4 +1,4 @@
-"""Checks of the place where pictures will go, made before a job is accepted: nobody waits for a picture that cannot be kept."""
+"""Checks of the place where pictures will go: nobody waits for a picture that cannot be kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def needed_bytes(request: GenerationRequest) -> int:
 
 
 def check_writable(folder: Path) -> None:
-    """Create `folder` if it is not there, and write and remove a file in it. Raises `UserError("output-unwritable")`."""
+    """Create `folder` if it is not there, and write a file in it. Raises `UserError("output-unwritable")`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:

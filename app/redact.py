@@ -29,7 +29,10 @@ class Identity:
     prompts: tuple[str, ...] = ()
 
 
-_WORD = r"(?:api[_-]?key|access[_-]?key|secret|token|passw(?:or)?d|pwd|credential|session|cookie|auth(?:orization)?|signature)"
+_WORD = (
+    r"(?:api[_-]?key|access[_-]?key|secret|token|passw(?:or)?d|pwd|credential|session|cookie|signature"
+    r"|auth(?:orization)?)(?![A-Za-z])"  # tokenizer, tokens and author are no secrets
+)
 _VALUE = r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^\s,;&"'<>)}\]]+)"""
 _DONE = r"(?!\s*<secret>|(?:bearer|basic)\s+<secret>)"  # what an earlier pattern has hidden already
 _KNOWN_TOKEN = r"(?:hf_|api_org_|sk-|pk-|rk_|gh[pousr]_|github_pat_|glpat-|xox[abprs]-)[A-Za-z0-9_-]{8,}"

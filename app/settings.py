@@ -42,7 +42,7 @@ class Settings(BaseModel):
 
 
 class SettingsStore:
-    """Loads and saves the file. A file that cannot be used never stops Easel: it is set aside and defaults take over."""
+    """Loads and saves the file. A file that cannot be used never stops Easel: it is set aside, defaults take over."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -7,8 +7,8 @@
     ├── Cancelled        exit 130  somebody pressed Stop
     └── InternalError    exit 1    a bug in Easel
 
-An error carries a code and numbers, never a ready sentence: the words live in `resources/messages/<language>/`, so that the window, the
-command line and the HTTP API say the same thing and a translation is one more folder.
+An error carries a code and numbers, never a ready sentence: the words live in `resources/messages/<language>/`, so
+that the window, the command line and the HTTP API say the same thing and a translation is one more folder.
 """
 
 from __future__ import annotations

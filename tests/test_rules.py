@@ -32,7 +32,8 @@ def test_importing_the_product_brings_no_heavy_library(module: str) -> None:
 
 
 def test_help_needs_next_to_nothing() -> None:
-    code = "import sys, app.__main__ as m; m.main(['--help']); print([n for n in ('pydantic', 'torch', 'PIL') if n in sys.modules])"
+    names = ("pydantic", "torch", "PIL")
+    code = f"import sys, app.__main__ as m; m.main(['--help']); print([n for n in {names} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip().endswith("[]")
 

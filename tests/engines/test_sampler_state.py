@@ -159,5 +159,5 @@ def test_what_is_captured_is_a_copy() -> None:
 
 @pytest.mark.parametrize("value", [object(), {"a": 1}, [torch.zeros(1), {1}], lambda: None])
 def test_an_unknown_kind_is_refused_at_once(value: Any) -> None:
-    with pytest.raises(InternalError, match="Fake.odd"):
+    with pytest.raises(InternalError, match=r"Fake\.odd"):
         sampler_state.capture(Fake(odd=value))

@@ -1,0 +1,47 @@
+"""The command line. Importing it imports typer and nothing heavy: `easel --help` must answer at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli import generate, jobs, models, presets, system
+
+cli = typer.Typer(
+    name="easel",
+    help="Make pictures from words, on this computer alone.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from app import __version__
+
+        typer.echo(f"easel {__version__}")
+        raise typer.Exit()
+
+
+@cli.callback()
+def _easel(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Make pictures from words, on this computer alone."""
+
+
+cli.command("generate")(generate.generate)
+cli.command("info")(models.info_file)
+cli.command("resume")(jobs.resume)
+cli.add_typer(jobs.group, name="jobs")
+cli.add_typer(presets.group, name="presets")
+cli.add_typer(models.group, name="models")
+cli.add_typer(models.families_group, name="families")
+cli.add_typer(models.samplers_group, name="samplers")
+for _name, _command in system.COMMANDS.items():
+    cli.command(_name)(_command)

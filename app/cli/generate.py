@@ -1,0 +1,156 @@
+"""`easel generate`: from words, settings and pictures to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.show import Json
+
+if TYPE_CHECKING:
+    from app.services import Services
+    from engines.api import GenerationRequest
+
+Prompt = Annotated[str | None, typer.Argument(help="What to draw.", show_default=False)]
+Negative = Annotated[str | None, typer.Option("--negative", help="What to keep out.")]
+PresetName = Annotated[str | None, typer.Option("--preset", help="A preset; `easel presets list` shows them.")]
+ModelName = Annotated[str | None, typer.Option("--model", help="A model; `easel models list` shows them.")]
+TaskName = Annotated[str | None, typer.Option("--task", help="What is made of what; told by the pictures given.")]
+Sampler = Annotated[str | None, typer.Option("--sampler", help="The sampler; `easel samplers list` shows them.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", help="The noise schedule.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; repeatable.")]
+InitImage = Annotated[Path | None, typer.Option("--init-image", help="The picture to start from.")]
+Mask = Annotated[Path | None, typer.Option("--mask", help="White is repainted, black is kept.")]
+Count = Annotated[int | None, typer.Option("--count", help="How many pictures.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same picture; -1 draws one.")]
+Source = Annotated[Path | None, typer.Option("--from", help="Use the settings of a picture that Easel made.")]
+Out = Annotated[Path | None, typer.Option("--out", help="A folder, or a file that ends in .png.")]
+InProcess = Annotated[bool, typer.Option("--in-process", help="Run the engine in this process, to debug it.")]
+
+
+def generate(
+    prompt: Prompt = None,
+    negative: Negative = None,
+    preset: PresetName = None,
+    model: ModelName = None,
+    task: TaskName = None,
+    sampler: Sampler = None,
+    scheduler: Scheduler = None,
+    settings: Sets = None,
+    init_image: InitImage = None,
+    mask: Mask = None,
+    count: Count = None,
+    seed: Seed = None,
+    source: Source = None,
+    out: Out = None,
+    in_process: InProcess = False,
+    as_json: Json = False,
+) -> None:
+    """Make pictures from words. Prints where they are; Ctrl-C stops, and finished pictures stay."""
+    values = assignments(settings or [])
+    named = {
+        "prompt": prompt,
+        "negative_prompt": negative,
+        "task": task,
+        "sampler": sampler,
+        "scheduler": scheduler,
+        "init_image": _absolute(init_image),
+        "mask": _absolute(mask),
+        "count": count,
+        "seed": seed,
+    }
+    values |= {name: value for name, value in named.items() if value is not None}
+    place = check_out(out)
+    _run(values, preset, model, source, place, in_process, as_json)
+
+
+def _run(
+    values: dict[str, Any],
+    preset: str | None,
+    model: str | None,
+    source: Path | None,
+    out: Path | None,
+    in_process: bool,
+    as_json: bool,
+) -> None:
+    from app.bootstrap import build_services
+    from app.cli.follow import follow
+    from app.logs import keep_out
+
+    with build_services(in_process=in_process) as services:
+        request, record = _resolve(services, values, preset, model, source)
+        keep_out(request.prompt, request.negative_prompt)
+        follow(services, lambda: services.orchestrator.submit(request, record, out), as_json)
+
+
+def _resolve(
+    services: Services, values: dict[str, Any], preset: str | None, model: str | None, source: Path | None
+) -> Any:
+    from app.resolve import resolve
+    from engines.api import UserError
+
+    replayed = read_source(source) if source is not None else None
+    if replayed is not None and "task" not in values:
+        values = values | _task_of(values)
+    name = preset if preset is not None or replayed is not None else services.settings.preset
+    chosen = services.presets.get(name) if name else None
+    resolved = resolve(
+        models=services.models,
+        preset=chosen,
+        model=model,
+        values=values,
+        source=replayed,
+        source_name=source.name if source is not None else "",
+    )
+    if not resolved.request.prompt.strip() and "prompt" not in values and replayed is None:
+        raise UserError("prompt-needed")
+    return resolved.request, resolved.record
+
+
+def _task_of(values: dict[str, Any]) -> dict[str, str]:
+    """Pictures given beside a file's settings say what is meant more than the file does."""
+    from engines.api import Task
+
+    if "mask" in values:
+        return {"task": str(Task.INPAINT)}
+    return {"task": str(Task.IMAGE_TO_IMAGE)} if "init_image" in values else {}
+
+
+def read_source(path: Path) -> GenerationRequest:
+    """The request in a file that Easel made. Raises `UserError("no-settings-in-file")`."""
+    from engines.api import UserError, read_metadata
+
+    metadata = read_metadata(path)
+    if metadata.request is None:
+        raise UserError("no-settings-in-file", path=str(path), kind=metadata.kind)
+    return metadata.request
+
+
+def assignments(texts: list[str]) -> dict[str, Any]:
+    """Field and value of each `field=value`. Raises `UserError("set-malformed")`."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            from engines.api import UserError
+
+            raise UserError("set-malformed", text=text)
+        values[name.strip().replace("-", "_")] = value
+    return values
+
+
+def check_out(out: Path | None) -> Path | None:
+    """The place as an absolute path. Raises `UserError("out-not-png")` for a file of another kind."""
+    if out is None:
+        return None
+    if out.suffix and out.suffix.lower() != ".png" and not out.is_dir():
+        from engines.api import UserError
+
+        raise UserError("out-not-png", out=str(out), suffix=out.suffix)
+    return out.absolute()
+
+
+def _absolute(path: Path | None) -> str | None:
+    return str(path.absolute()) if path is not None else None

@@ -1,0 +1,148 @@
+"""`easel models`, `families`, `samplers` and `info`: what there is, and how a picture was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli import show
+from app.cli.show import Json
+
+if TYPE_CHECKING:
+    from app.models import ModelStore
+
+group = typer.Typer(help="The models on this computer.", no_args_is_help=True, rich_markup_mode=None)
+families_group = typer.Typer(help="The kinds of models that Easel knows.", no_args_is_help=True, rich_markup_mode=None)
+samplers_group = typer.Typer(help="Samplers and noise schedules.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def model_store() -> ModelStore:
+    """The models, without the rest of the services."""
+    from app.models import ModelStore
+    from app.paths import STARTER, Paths
+    from app.settings import SettingsStore
+
+    paths = Paths.default()
+    return ModelStore((STARTER, paths.models, *SettingsStore(paths.settings_file).load().model_folders))
+
+
+@group.callback()
+def _models() -> None:
+    """The models on this computer."""
+
+
+@group.command("list")
+def list_models(as_json: Json = False) -> None:
+    """Show the models, and the folders that look like one and cannot be used."""
+    from app.places import readable
+
+    store = model_store()
+    if as_json:
+        problems = [{"path": str(each.path), "error": show.error_fields(each.error)} for each in store.problems]
+        show.data({"models": [_fields(record) for record in store.all()], "problems": problems})
+        return
+    rows = [(each.id, each.title, each.family, readable(each.weight_bytes), each.path) for each in store.all()]
+    show.table(("model", "title", "family", "size", "folder"), rows)
+    for problem in store.problems:
+        show.note(f"{problem.path}: {problem.error.title} {problem.error.cause}")
+
+
+@group.command("info")
+def info_model(model: Annotated[str, typer.Argument(help="A model's id or title.")], as_json: Json = False) -> None:
+    """Show what is known of a model."""
+    from app.places import readable
+
+    record = model_store().get(model)
+    if as_json:
+        show.data(_fields(record))
+        return
+    fields = _fields(record) | {"weight_bytes": readable(record.weight_bytes)}
+    fields["defaults"] = "\n".join(f"{name} = {value}" for name, value in record.defaults.items())
+    show.pairs((name.replace("_", " "), value) for name, value in fields.items())
+
+
+def info_file(file: Annotated[Path, typer.Argument(help="A picture.")], as_json: Json = False) -> None:
+    """Show how a picture was made, as far as the file says it."""
+    from engines.api import read_metadata
+
+    found = read_metadata(file)
+    if as_json:
+        request = found.request.model_dump(mode="json") if found.request else None
+        fields = {"kind": found.kind, "request": request, "infotext": found.infotext, "settings": found.settings}
+        show.data({"file": str(file), **fields, "record": found.record})
+        return
+    if found.kind == "unknown" and not found.infotext:
+        typer.echo("This picture does not say how it was made.")
+        return
+    if found.request is not None:
+        typer.echo("Easel's own record")
+        show.pairs(_record_rows(found.record))
+        typer.echo("")
+    if found.infotext:
+        typer.echo("Infotext, as other programs read it")
+        typer.echo(found.infotext)
+
+
+def _record_rows(record: dict[str, Any]) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    for part in ("request", "model", "software"):
+        values = record.get(part)
+        if isinstance(values, dict):
+            prefix = "" if part == "request" else f"{part} "
+            rows += [(f"  {prefix}{name.replace('_', ' ')}", value) for name, value in values.items()]
+    return rows
+
+
+@families_group.callback()
+def _families() -> None:
+    """The kinds of models that Easel knows."""
+
+
+@families_group.command("list")
+def list_families(as_json: Json = False) -> None:
+    """Show the families and what each can do."""
+    from engines.api import families
+
+    if as_json:
+        fields = ("id", "title", "summary", "samplers", "schedulers")
+        found = [{name: getattr(each, name) for name in fields} | _family_facts(each) for each in families()]
+        show.data({"families": found})
+        return
+    rows = [(each.id, each.title, ", ".join(map(str, each.tasks)), each.summary) for each in families()]
+    show.table(("family", "title", "tasks", "summary"), rows)
+
+
+def _family_facts(family: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "tasks": [str(task) for task in family.tasks],
+        "defaults": dict(family.defaults),
+        "limits": asdict(family.limits),
+    }
+
+
+@samplers_group.callback()
+def _samplers() -> None:
+    """Samplers and noise schedules."""
+
+
+@samplers_group.command("list")
+def list_samplers(as_json: Json = False) -> None:
+    """Show the samplers and noise schedules by the names that --sampler and --scheduler take."""
+    from engines.api import SAMPLER_REGISTRY, sampler_rows
+
+    schedules = list(SAMPLER_REGISTRY.schedules.entries)
+    if as_json:
+        show.data({"samplers": sampler_rows(), "schedulers": schedules})
+        return
+    rows = [(row["name"], row["for"], row["schedules"], row["summary"]) for row in sampler_rows()]
+    show.table(("sampler", "for", "schedules", "summary"), rows)
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(record), "path": str(record.path)}

@@ -1,0 +1,170 @@
+"""The debug report: what helps to find a fault, without what says who somebody is or what they drew."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import json
+import logging
+import os
+import socket
+import sqlite3
+import subprocess
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app import machine
+from app.files import write_atomic
+from app.jobs import Failed, Interrupted, Job, state_name
+from app.ledger import JobLedger
+from app.outputs import slug
+from app.paths import Paths
+from app.redact import Identity, redact, redact_tree
+from app.settings import Settings
+from engines.api import EaselError, ModelRecord, UserError
+
+log = logging.getLogger(__name__)
+
+LOG_BYTES = 400_000  # of the end of each log; about 4,000 lines
+JOBS, ERRORS = 500, 20
+# They name nobody, and hiding such words would hide half of the log.
+NOBODY = {"root", "user", "admin", "administrator", "localhost", "localdomain", "home", "users"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The finished files of a report by name, to be shown before `save`."""
+
+    files: dict[str, str]
+
+    def save(self, path: Path) -> Path:
+        """Write the report as a zip file. Raises `UserError("report-not-saved")`."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, text in self.files.items():
+                archive.writestr(name, text)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, buffer.getvalue())
+        except OSError as error:
+            raise UserError("report-not-saved", path=str(path), why=error.strerror or str(error)) from error
+        return path
+
+
+def build_report(paths: Paths, settings: Settings, models: Iterable[ModelRecord], jobs: Sequence[Job] = ()) -> Report:
+    """Gather everything and redact it. What cannot be read is named in its place: a report never fails half-way."""
+    who = identity(prompt for job in jobs for prompt in (job.request.prompt, job.request.negative_prompt))
+    content: dict[str, Any] = {
+        "environment.json": {**machine.environment(), **_hardware(paths)},
+        "settings.json": _settings(settings),
+        "models.json": [_model(record) for record in models],
+        "errors.json": _errors(jobs),
+    }
+    files = {name: json.dumps(redact_tree(data, who), indent=1, ensure_ascii=False) for name, data in content.items()}
+    return Report(files | {f"logs/{path.name}": redact(_tail(path), who) for path in _log_files(paths)})
+
+
+def identity(prompts: Iterable[str] = ()) -> Identity:
+    """Who uses this computer, what it is called, and the prompts with the file names that are made of them."""
+    names = {name for name in _names() if len(name) > 1 and name.casefold() not in NOBODY}
+    homes = {home for home in _homes() if len(home) > 2}
+    told = {part.strip() for prompt in prompts for part in (prompt, *prompt.splitlines(), slug(prompt))}
+    return Identity(tuple(sorted(names)), tuple(sorted(homes)), tuple(sorted(text for text in told if len(text) > 2)))
+
+
+def read_jobs(paths: Paths) -> tuple[Job, ...]:
+    """The newest jobs; none when there is no ledger or when it cannot be read, which a report must survive."""
+    if not paths.ledger.exists():
+        return ()
+    try:
+        ledger = JobLedger(paths.ledger)
+        try:
+            return ledger.latest(JOBS)
+        finally:
+            ledger.close()
+    except (EaselError, OSError, ValueError, KeyError, TypeError, sqlite3.Error):
+        log.warning("the ledger cannot be read", exc_info=True)  # it may be the very reason for the report
+        return ()
+
+
+def _names() -> Iterable[str]:
+    for variable in ("USER", "LOGNAME", "USERNAME", "SUDO_USER", "COMPUTERNAME", "HOSTNAME", "USERDOMAIN"):
+        yield os.environ.get(variable, "")
+    for read in (getpass.getuser, socket.gethostname, _full_name):
+        try:
+            name = read()
+        except (OSError, KeyError, ImportError):
+            continue
+        yield from (name, name.partition(".")[0], *name.split())
+    yield from (Path(home).name for home in _homes())
+
+
+def _full_name() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_gecos.partition(",")[0]
+
+
+def _homes() -> Iterable[str]:
+    yield from (os.environ.get(variable, "").rstrip("/\\") for variable in ("HOME", "USERPROFILE"))
+    try:
+        yield str(Path.home())
+    except RuntimeError:
+        return
+
+
+def _hardware(paths: Paths) -> dict[str, Any]:
+    try:
+        cards: Any = [asdict(card) for card in machine.gpus()]
+    except (OSError, subprocess.SubprocessError) as error:
+        cards = f"nvidia-smi failed: {type(error).__name__}"
+    free = {"data": machine.free_disk(paths.data), "outputs": machine.free_disk(paths.outputs)}
+    return {"gpus": cards, "memory": asdict(machine.memory()), "free_disk": free}
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """The difference from the defaults; of folders only that they are set, and how many."""
+    changed = settings.changed()
+    if "output_folder" in changed:
+        changed["output_folder"] = "(set)"
+    if "model_folders" in changed:
+        changed["model_folders"] = f"({len(settings.model_folders)} set)"
+    return changed
+
+
+def _model(record: ModelRecord) -> dict[str, Any]:
+    return {"id": record.id, "family": record.family, "bytes": record.weight_bytes, "fingerprint": record.fingerprint}
+
+
+def _errors(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    return [
+        {
+            "job": job.id,
+            "created": job.created,
+            "state": state_name(job.state),
+            "task": str(job.request.task),
+            "size": f"{job.request.width}x{job.request.height}",
+            "error": asdict(job.state.error),
+        }
+        for job in jobs
+        if isinstance(job.state, Failed | Interrupted)
+    ][:ERRORS]
+
+
+def _log_files(paths: Paths) -> list[Path]:
+    return sorted(path for path in paths.logs.glob("*.log*") if path.is_file())[:6]
+
+
+def _tail(path: Path) -> str:
+    """The end of a log, from the start of a line on."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_BYTES))
+            cut, data = file.tell() > 0, file.read()
+    except OSError as error:
+        return f"could not be read: {error.strerror}"
+    text = data.decode("utf-8", "replace")
+    return text.partition("\n")[2] if cut else text
