@@ -27,6 +27,9 @@ def main(pipe: Connection, log_file: Path) -> None:
     _log_to(log_file)
     prepare_environment()
     Worker(pipe).serve()
+    logging.shutdown()
+    # Not through the interpreter's end: taking torch apart object by object takes seconds and serves nobody.
+    os._exit(0)
 
 
 class Worker:
