@@ -23,7 +23,7 @@ def prepare_environment() -> None:
 
 @lru_cache
 def software_facts() -> dict[str, str]:
-    """Versions that decide the pixels."""
+    """Versions that decide the pixels. Plain strings: torch's own version type would bring torch into the parent."""
     from importlib.metadata import version
 
     import torch
@@ -32,7 +32,7 @@ def software_facts() -> dict[str, str]:
 
     return {
         "easel": __version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "diffusers": version("diffusers"),
         "transformers": version("transformers"),
     }

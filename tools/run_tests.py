@@ -33,6 +33,9 @@ def run(command: list[str]) -> int:
     print(f"$ {' '.join([Path(command[0]).name, *command[1:]])}", flush=True)
     # One thread: tiny models spin at the barriers of many, and two cores are shared with the tests' own processes.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    environment.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # many tests start new processes; compiling torch each time is slow
     return subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
 
 

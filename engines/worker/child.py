@@ -26,10 +26,18 @@ def main(pipe: Connection, log_file: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent turns it into Cancel
     _log_to(log_file)
     prepare_environment()
+    _keep_locks_in_this_process()
     Worker(pipe).serve()
     logging.shutdown()
     # Not through the interpreter's end: taking torch apart object by object takes seconds and serves nobody.
     os._exit(0)
+
+
+def _keep_locks_in_this_process() -> None:
+    """tqdm would make a semaphore of the system, which outlives a killed worker and makes Python warn about it."""
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())
 
 
 class Worker:

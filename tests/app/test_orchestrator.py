@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from app.bootstrap import build_services
 from app.events import Event
 from app.jobs import Cancelled, Failed, Interrupted, Succeeded
-from app.paths import Paths
+from app.paths import ROOT, Paths
 from app.services import Services
 from engines.api import GenerationRequest, Stage, UserError, read_metadata
 
@@ -147,3 +149,23 @@ def test_time_left_is_known_from_the_third_step_on(services: Services) -> None:
     steps = [event for event in events if event.progress and event.progress.stage is Stage.DENOISE]
     assert all(event.seconds_left is not None for event in steps[2:])
     assert steps[-1].seconds_left == pytest.approx(0, abs=0.5)
+
+
+RUN_AND_LOOK = """
+import sys
+from app.bootstrap import build_services
+from tests.app.test_orchestrator import run, wish
+if __name__ == "__main__":
+    with build_services() as services:
+        job = run(services, wish())
+    print(type(job.state).__name__, [name for name in ("torch", "diffusers", "numpy") if name in sys.modules])
+"""
+
+
+def test_a_whole_job_brings_no_heavy_library_into_the_parent(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(RUN_AND_LOOK, encoding="utf-8")
+    environment = {**os.environ, "EASEL_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "Succeeded []"
+    assert done.stderr == ""
