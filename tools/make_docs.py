@@ -39,24 +39,23 @@ def pages() -> dict[str, str]:
 def cli_page() -> str:
     """The help of every command."""
     import typer
+    from typer.testing import CliRunner
 
     from app.cli import cli
 
-    command = typer.main.get_command(cli)
     parts = [f"{NOTE}# Command line\n"]
-    for path, help_text in _help(command, ["easel"]):
-        parts.append(f"## {' '.join(path)}\n\n```text\n{help_text}\n```\n")
+    for path in _paths(typer.main.get_command(cli), []):
+        shown = CliRunner().invoke(cli, [*path, "--help"], prog_name="easel").output
+        help_text = "\n".join(line.rstrip() for line in shown.splitlines()).strip()
+        parts.append(f"## {' '.join(['easel', *path])}\n\n```text\n{help_text}\n```\n")
     return "\n".join(parts)
 
 
-def _help(command: Any, path: list[str]) -> Iterator[tuple[list[str], str]]:
-    context = command.make_context(path[-1], [], resilient_parsing=True)
-    context.command_path = " ".join(path)
-    lines = command.get_help(context).splitlines()
-    yield path, "\n".join(line.rstrip() for line in lines).strip()
-    for name in sorted(getattr(command, "commands", {})):
-        if not command.commands[name].hidden:
-            yield from _help(command.commands[name], [*path, name])
+def _paths(command: Any, path: list[str]) -> Iterator[list[str]]:
+    """The words of every command, groups before what is in them."""
+    yield path
+    for name, inner in sorted(getattr(command, "commands", {}).items()):
+        yield from _paths(inner, [*path, name])
 
 
 def families_page() -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import generate, jobs, models, presets, system
+from app.cli import generate, jobs, models, presets, system, window
 
 cli = typer.Typer(
     name="easel",
@@ -36,6 +36,7 @@ def _easel(
 
 
 cli.command("generate")(generate.generate)
+cli.command("ui", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(window.ui)
 cli.command("info")(models.info_file)
 cli.command("resume")(jobs.resume)
 cli.add_typer(jobs.group, name="jobs")
