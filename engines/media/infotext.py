@@ -94,7 +94,7 @@ def _unquote(value: str) -> str:
 
 def _name(text: str) -> str:
     """Readers cut names at commas and colons even when they are quoted."""
-    return re.sub(r"[,:\n]+", " ", text).strip()
+    return re.sub(r"[,:\s]+", " ", text).strip()
 
 
 def _number(value: float) -> str:
