@@ -6,6 +6,7 @@ Source: the classes StableDiffusion{,Img2Img,Inpaint}Pipeline and the configurat
 from __future__ import annotations
 
 from engines.family import Detection, EngineFamily, LatentFormat, Limits, MemoryFigures, TinyPart, TinyProfile
+from engines.samplers import ALL_SCHEDULES, NOISE_SAMPLERS
 from engines.types import Task
 
 PIPELINES = {
@@ -90,21 +91,8 @@ FAMILY = EngineFamily(
         "strength": 0.75,
     },
     limits=Limits(min_side=64, max_side=2048, side_multiple=8, max_pixels=2048 * 1024, max_clip_skip=12),
-    samplers=(
-        "DPM++ 2M",
-        "DPM++ 2M SDE",
-        "DPM++ SDE",
-        "DPM++ 3M SDE",
-        "Euler",
-        "Euler a",
-        "Heun",
-        "UniPC",
-        "DDIM",
-        "LCM",
-        "LMS",
-        "PNDM",
-    ),
-    schedulers=("Normal", "Karras", "Exponential", "SGM uniform", "Simple", "Beta"),
+    samplers=NOISE_SAMPLERS,
+    schedulers=ALL_SCHEDULES,
     detection=Detection(
         pipeline_classes=frozenset(PIPELINES.values()),
         configs={"unet": {"addition_embed_type": None}},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from engines.samplers.create import create_sampler, seed_sampler
 from engines.samplers.registry import (
+    ALL_SCHEDULES,
+    NOISE_SAMPLERS,
     REGISTRY,
     SAMPLERS,
     SCHEDULERS,
@@ -16,6 +18,8 @@ from engines.samplers.registry import (
 from engines.samplers.table import Sampler, Schedule
 
 __all__ = [
+    "ALL_SCHEDULES",
+    "NOISE_SAMPLERS",
     "REGISTRY",
     "SAMPLERS",
     "SCHEDULERS",

@@ -84,6 +84,9 @@ class SamplerRegistry:
 REGISTRY = SamplerRegistry(SAMPLER_TABLE, SCHEDULE_TABLE)
 SAMPLERS = REGISTRY.samplers.entries
 SCHEDULERS = REGISTRY.schedules.entries
+# For the descriptions of families that predict noise or velocity, which can use all of these.
+NOISE_SAMPLERS = tuple(entry.key for entry in SAMPLER_TABLE if not entry.flow)
+ALL_SCHEDULES = tuple(entry.key for entry in SCHEDULE_TABLE)
 
 
 def is_flow(base_config: Mapping[str, Any]) -> bool:
