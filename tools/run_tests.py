@@ -21,11 +21,10 @@ def main(arguments: list[str]) -> int:
     everything = "--all" in arguments
     rest = [argument for argument in arguments if argument != "--all"]
     failed = [" ".join(check) for check in CHECKS if run([str(BIN / check[0]), *check[1:]])]
+    print(f"failed, see above: {', '.join(failed)}" if failed else "all checks are well", flush=True)
     selection = [] if everything else ["-m", "not long"]
     tests = run([sys.executable, "-m", "pytest", *selection, *rest])
-    for check in failed:
-        print(f"failed: {check}", file=sys.stderr)
-    return 1 if failed else tests
+    return tests or int(bool(failed))
 
 
 def run(command: list[str]) -> int:
