@@ -20,6 +20,8 @@ from engines.worker.protocol import Cancel, Exit, Finished, FromWorker, Ready, R
 
 log = logging.getLogger(__name__)
 
+LOG_LIMIT = 1_000_000  # bytes; looked at when a worker starts, the file before it is kept
+
 
 def main(pipe: Connection, log_file: Path) -> None:
     """Serve runs until the parent says `Exit` or is gone."""
@@ -109,6 +111,8 @@ class Worker:
 def _log_to(log_file: Path) -> None:
     """Everything that libraries print goes to a file, at the level of the operating system: a crash writes there too."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
+    if log_file.exists() and log_file.stat().st_size > LOG_LIMIT:
+        log_file.replace(log_file.with_name(f"{log_file.name}.1"))
     stream = log_file.open("a", encoding="utf-8", buffering=1)
     os.dup2(stream.fileno(), 1)
     os.dup2(stream.fileno(), 2)

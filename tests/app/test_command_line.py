@@ -111,7 +111,10 @@ def test_the_report_holds_no_prompt_and_no_secret(tmp_path: Path) -> None:
     settings.parent.mkdir()
     canary = "hf_CanaryCanaryCanary123456"
     settings.write_text(json.dumps({"schema_version": 1, "language": canary}), encoding="utf-8")
-    for arguments in (("generate", "canaryprompt", "--set", "steps=2"), ("export-debug", "--yes", "--out", "report.zip")):
+    for arguments in (
+        ("generate", "canaryprompt", "--set", "steps=2"),
+        ("export-debug", "--yes", "--out", "report.zip"),
+    ):
         words, environment = command(tmp_path, *arguments)
         assert subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True).returncode == 0
     with zipfile.ZipFile(tmp_path / "report.zip") as archive:

@@ -154,3 +154,18 @@ def test_the_worker_goes_with_its_parent(tiny_models: Models, tmp_path: Path) ->
 def test_every_exit_code_has_a_sentence() -> None:
     for code in (None, 1, -signal.SIGABRT, -signal.SIGTERM, -99):
         assert len(cause_of_death(code)) > 10
+
+
+def test_a_long_log_is_put_aside_when_a_worker_starts(
+    tiny_models: Models, tiny_request: Requests, context: Contexts, tmp_path: Path
+) -> None:
+    log_file = tmp_path / "engine.log"
+    log_file.write_text("x" * 1_000_001, encoding="utf-8")
+    worker, ctx = WorkerEngine(log_file), context()
+    worker.load(tiny_models["sd15"], ctx)
+    worker.generate(tiny_request("sd15", prompt="canaryprompt"), ctx)
+    worker.unload()
+    assert (tmp_path / "engine.log.1").stat().st_size == 1_000_001
+    text = log_file.read_text(encoding="utf-8")
+    assert "pipeline key=" in text
+    assert "canaryprompt" not in text
