@@ -86,7 +86,7 @@ class DiffusersEngine:
             picture, notes = decode(pipe, latents)
         ctx.on_progress(Progress(Stage.SAVE, image=index, images=images))
         with _clock(seconds, Stage.SAVE):
-            return self._save(picture, notes, request, index, ctx)
+            return self._save(picture, (*cut_notes(pipe.tokenizer, request), *notes), request, index, ctx)
 
     def _pipeline(self, request: GenerationRequest) -> Any:
         key = pipeline_key(self.family, request.task)
@@ -174,6 +174,17 @@ class DiffusersEngine:
     def _device(self) -> str:
         assert self._placement is not None
         return self._placement.device
+
+
+def cut_notes(tokenizer: Any, request: GenerationRequest) -> tuple[str, ...]:
+    """What the text encoder does not see, said aloud: the pipelines cut long prompts without a word."""
+    room = tokenizer.model_max_length - 2  # a mark for the start and one for the end
+    notes = []
+    for name, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
+        tokens = len(tokenizer(text, truncation=False, add_special_tokens=False, verbose=False).input_ids)
+        if tokens > room:
+            notes.append(f"the {name} has {tokens} tokens; the model reads the first {room}")
+    return tuple(notes)
 
 
 def _picture_path(ctx: RunContext, index: int) -> Path:

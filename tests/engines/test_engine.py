@@ -276,3 +276,13 @@ def test_previews_are_small_pictures(
     assert len(previews) == 4
     with Image.open(previews[0]) as picture:
         assert picture.size == (256, 256)
+
+
+def test_a_prompt_that_is_cut_is_said_aloud(
+    engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts
+) -> None:
+    ctx = context()
+    engine.load(tiny_models["sd15"], ctx)
+    notes = engine.generate(tiny_request("sd15", prompt="apple " * 80), ctx).artifacts[0].notes
+    assert notes == ("the prompt has 80 tokens; the model reads the first 75",)
+    assert engine.generate(tiny_request("sd15", prompt="apple " * 75), context("short")).artifacts[0].notes == ()
