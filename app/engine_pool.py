@@ -18,6 +18,10 @@ class EnginePool:
         self._engine.load(record, ctx)
         return self._engine.generate(request, ctx)
 
+    def warm_up(self) -> None:
+        """Let the engine get ready to load; it takes seconds and is no use to wait for."""
+        self._engine.warm_up()
+
     def close(self) -> None:
         """Give memory and processes back."""
         self._engine.unload()

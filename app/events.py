@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from app.jobs import Job
 from engines.api import Progress, Stage
 
 log = logging.getLogger(__name__)
+
+News = TypeVar("News")
 
 
 @dataclass(frozen=True)
@@ -23,22 +26,30 @@ class Event:
     seconds_left: float | None = None
 
 
-class EventHub:
+@dataclass(frozen=True)
+class QueueChanged:
+    """The queue was paused, let go on or put in another order; `order` holds the ids of the waiting jobs."""
+
+    paused: bool
+    order: tuple[str, ...]
+
+
+class EventHub(Generic[News]):
     """Calls every subscriber with every event, in the thread that caused it. A failing subscriber harms nobody else."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[int, Callable[[Event], None]] = {}
+        self._subscribers: dict[int, Callable[[News], None]] = {}
         self._lock = threading.Lock()
         self._next = 0
 
-    def subscribe(self, subscriber: Callable[[Event], None]) -> Callable[[], None]:
+    def subscribe(self, subscriber: Callable[[News], None]) -> Callable[[], None]:
         """Add a subscriber; the returned function removes it."""
         with self._lock:
             number, self._next = self._next, self._next + 1
             self._subscribers[number] = subscriber
         return lambda: self._remove(number)
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: News) -> None:
         """Tell everybody."""
         with self._lock:
             subscribers = list(self._subscribers.values())

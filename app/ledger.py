@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,19 @@ class JobLedger:
             "SELECT * FROM jobs WHERE state = 'queued' AND owner = ? ORDER BY position LIMIT 1", (self.owner,)
         )
         return self._job(rows[0]) if rows else None
+
+    def queued(self) -> tuple[Job, ...]:
+        """The jobs of this owner that wait, in the order in which they will run."""
+        query = "SELECT * FROM jobs WHERE state = 'queued' AND owner = ? ORDER BY position"
+        return tuple(map(self._job, self._rows(query, (self.owner,))))
+
+    def reorder(self, job_ids: Sequence[str]) -> None:
+        """Let these waiting jobs run in this order; they share the places that they have now."""
+        marks = ",".join("?" * len(job_ids))
+        with self._write() as db:
+            rows = db.execute(f"SELECT position FROM jobs WHERE id IN ({marks}) ORDER BY position", tuple(job_ids))
+            places = [row[0] for row in rows.fetchall()]
+            db.executemany("UPDATE jobs SET position = ? WHERE id = ?", zip(places, job_ids, strict=True))
 
     def latest(self, limit: int = 50) -> tuple[Job, ...]:
         """The newest jobs, newest first."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.engine_pool import EnginePool
-from app.events import Clock, Event, EventHub
+from app.events import Clock, Event, EventHub, QueueChanged
 from app.inputs import InputStore
 from app.jobs import Cancelled, Failed, Interrupted, Job, JobState, Queued, Running, Succeeded
 from app.ledger import JobLedger
@@ -27,6 +27,7 @@ from engines.api import (
     InternalError,
     ModelRecord,
     Progress,
+    ResourceError,
     RunContext,
     UserError,
     family,
@@ -55,9 +56,10 @@ class Orchestrator:
         self.ledger, self._pool, self._models = ledger, pool, models
         self._inputs, self._outputs, self._staging = inputs, outputs, staging
         self._save_metadata = save_metadata
-        self._hub = EventHub()
+        self._hub: EventHub[Event] = EventHub()
+        self._queue_hub: EventHub[QueueChanged] = EventHub()
         self._wake = threading.Condition()
-        self._closing = False
+        self._closing = self._paused = False
         self._tokens: dict[str, CancelToken] = {}
         self._lane: threading.Thread | None = None
         ledger.close_orphans()
@@ -92,6 +94,34 @@ class Orchestrator:
         elif isinstance(self.ledger.get(job_id).state, Queued):
             self._set(job_id, Cancelled())
 
+    def pause(self, paused: bool) -> None:
+        """Take no new job until told to go on; the running one is finished."""
+        with self._wake:
+            self._paused = paused
+            self._wake.notify_all()
+        self._tell_queue()
+
+    def move(self, job_id: str, before: str = "") -> None:
+        """Put a waiting job before another one, or at the end. Raises `UserError("job-not-waiting")`."""
+        with self._wake:
+            waiting = [job.id for job in self.ledger.queued()]
+            for each in filter(None, (job_id, before)):
+                if each not in waiting:
+                    raise UserError("job-not-waiting", id=each)
+            waiting.remove(job_id)
+            waiting.insert(waiting.index(before) if before and before != job_id else len(waiting), job_id)
+            self.ledger.reorder(waiting)
+        self._tell_queue()
+
+    @property
+    def queue(self) -> QueueChanged:
+        """The waiting jobs in their order, and whether the queue is paused."""
+        return QueueChanged(self._paused, tuple(job.id for job in self.ledger.queued()))
+
+    def warm_up(self) -> None:
+        """Let the engine load its libraries while nobody waits for them."""
+        self._pool.warm_up()
+
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
         return self.ledger.get(job_id)
@@ -99,6 +129,10 @@ class Orchestrator:
     def subscribe(self, subscriber: Callable[[Event], None]) -> Callable[[], None]:
         """Hear of every change; the returned function ends it."""
         return self._hub.subscribe(subscriber)
+
+    def subscribe_queue(self, subscriber: Callable[[QueueChanged], None]) -> Callable[[], None]:
+        """Hear when the queue is paused or put in another order; the returned function ends it."""
+        return self._queue_hub.subscribe(subscriber)
 
     def wait(self, job_id: str, timeout: float | None = None) -> Job:
         """Wait until the job is over, or for `timeout` seconds; returns it as it is then."""
@@ -113,7 +147,7 @@ class Orchestrator:
         return job
 
     def close(self) -> None:
-        """Stop what runs, end the engine, leave the ledger in order."""
+        """End the engine and leave the ledger in order: what runs or waits is interrupted and can go on next time."""
         with self._wake:
             self._closing = True
             for token in self._tokens.values():
@@ -148,7 +182,7 @@ class Orchestrator:
     def _next(self) -> Job | None:
         with self._wake:
             while not self._closing:
-                if (job := self.ledger.next_queued()) is not None:
+                if not self._paused and (job := self.ledger.next_queued()) is not None:
                     self._tokens[job.id] = CancelToken()
                     return job
                 self._wake.wait(1.0)
@@ -169,7 +203,9 @@ class Orchestrator:
             result = self._pool.run(record, job.request, self._context(job))
             return Succeeded(result.seconds, result.peak_memory)
         except CancelledError:
-            return Cancelled()
+            # Whoever closes the window did not press Stop: the job can go on when Easel is opened again.
+            ended = ErrorRecord.of(ResourceError("program-ended"))
+            return Interrupted(ended) if self._closing else Cancelled()
         except EaselError as error:
             log.warning("job=%s failed code=%s", job.id, error.code, exc_info=True)
             record = ErrorRecord.of(error)
@@ -204,6 +240,9 @@ class Orchestrator:
     def _publish(self, job: Job, artifact: Artifact) -> None:
         published = self._outputs.publish(job, artifact)
         self._hub.publish(Event(self.ledger.add_artifact(job.id, published)))
+
+    def _tell_queue(self) -> None:
+        self._queue_hub.publish(self.queue)
 
     def _set(self, job_id: str, state: JobState) -> None:
         with self._wake:

@@ -75,6 +75,10 @@ class EngineInterface(Protocol):
         """Make the files of `request` in `ctx.staging`. Raises `Cancelled`, `UserError`, `ResourceError`."""
         ...
 
+    def warm_up(self) -> None:
+        """Load libraries, not models, so that the first picture need not wait for them; returns at once."""
+        ...
+
     def unload(self) -> None:
         """Give the memory back."""
         ...

@@ -7,6 +7,7 @@ import logging
 from engines.interface import EngineInterface, RunContext
 from engines.records import ModelRecord
 from engines.registry import create_engine
+from engines.runtime import import_libraries
 from engines.types import GenerationRequest, GenerationResult
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ class ResidentEngine:
         """See `EngineInterface.generate`; `load` must have been called."""
         assert self._engine is not None, "load comes before generate"
         return self._engine.generate(request, ctx)
+
+    def warm_up(self) -> None:
+        """Import what every model needs; takes seconds."""
+        import_libraries()
 
     def unload(self) -> None:
         """See `EngineInterface.unload`."""

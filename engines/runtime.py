@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import lru_cache
+
+log = logging.getLogger(__name__)
 
 # The only switch that really keeps the hub client offline: local_files_only still asks the network on a miss.
 OFFLINE = {
@@ -19,6 +22,14 @@ OFFLINE = {
 def prepare_environment() -> None:
     """Go offline and quiet. Call before diffusers or transformers are imported."""
     os.environ.update(OFFLINE)
+
+
+def import_libraries() -> None:
+    """Import what loading any model imports: seconds of processor time that need not come after Generate."""
+    from diffusers import AutoencoderKL, DiffusionPipeline, ModelMixin
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    log.debug("libraries are there: %s", (AutoencoderKL, DiffusionPipeline, ModelMixin, CLIPTextModel, CLIPTokenizer))
 
 
 @lru_cache

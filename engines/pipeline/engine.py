@@ -53,6 +53,9 @@ class DiffusersEngine:
         self._record, self._placement = record, placement
         self._previewer = Previewer(self._parts["vae"], self.family.latent.rgb)
 
+    def warm_up(self) -> None:
+        """Nothing is left to do: whoever has this class has imported the libraries."""
+
     def unload(self) -> None:
         """See `EngineInterface.unload`."""
         self.__init__(self.family)

@@ -40,7 +40,8 @@ class StepHooks:
         self._start, self._images, self._previewer = start, images, previewer
         self._scheduler = pipe.scheduler
         self._original_step = self._scheduler.step
-        self._last_preview = self._last_checkpoint = time.monotonic()
+        self._last_preview = 0.0  # the first step shows something: whoever waits sees that it goes on
+        self._last_checkpoint = time.monotonic()
         self.calls = 0
 
     def __enter__(self) -> StepHooks:

@@ -16,7 +16,7 @@ from pathlib import Path
 from engines.errors import EaselError, InternalError
 from engines.interface import CancelToken, RunContext
 from engines.runtime import prepare_environment
-from engines.worker.protocol import Cancel, Exit, Finished, FromWorker, Ready, Run, ToWorker
+from engines.worker.protocol import Cancel, Exit, Finished, FromWorker, Ready, Run, ToWorker, Warm
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Worker:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._send_lock = threading.Lock()
-        self._runs: queue.Queue[tuple[Run, CancelToken] | None] = queue.Queue()
+        self._runs: queue.Queue[tuple[Run, CancelToken] | Warm | None] = queue.Queue()
         self._token = CancelToken()
 
     def serve(self) -> None:
@@ -59,8 +59,11 @@ class Worker:
 
         engine = ResidentEngine()
         while (work := self._runs.get()) is not None:
-            run, token = work
-            self._send(self._run(engine, run, token))
+            match work:
+                case Warm():
+                    engine.warm_up()
+                case (run, token):
+                    self._send(self._run(engine, run, token))
 
     def _run(self, engine: object, run: Run, token: CancelToken) -> Finished:
         ctx = RunContext(
@@ -97,6 +100,8 @@ class Worker:
             case Run():
                 self._token = CancelToken()
                 self._runs.put((message, self._token))
+            case Warm():
+                self._runs.put(message)
             case Cancel():
                 self._token.cancel()
             case Exit():

@@ -16,7 +16,7 @@ from engines.interface import RunContext
 from engines.records import ModelRecord
 from engines.types import Artifact, GenerationRequest, GenerationResult, Progress
 from engines.worker import child
-from engines.worker.protocol import Cancel, Exit, Finished, Ready, Run
+from engines.worker.protocol import Cancel, Exit, Finished, Ready, Run, Warm
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,17 @@ class WorkerEngine:
                 raise
         return _outcome(finished)
 
+    def warm_up(self) -> None:
+        """Start the worker and let it import its libraries; nothing to do when it runs already or is at work."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self.pid is None:
+                self._start()
+                self._send(Warm())
+        finally:
+            self._lock.release()
+
     def unload(self) -> None:
         """End the worker: the one sure way to get all memory back."""
         process, pipe = self._process, self._pipe
@@ -84,7 +95,7 @@ class WorkerEngine:
         self._process, self._pipe = process, ours
         log.info("worker started pid=%s", process.pid)
 
-    def _send(self, message: Run | Cancel) -> None:
+    def _send(self, message: Run | Cancel | Warm) -> None:
         assert self._pipe is not None
         try:
             self._pipe.send(message)

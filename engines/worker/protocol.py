@@ -25,6 +25,11 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Warm:
+    """Parent to worker: load the libraries, somebody will soon want a picture."""
+
+
+@dataclass(frozen=True)
 class Cancel:
     """Parent to worker: stop what runs."""
 
@@ -50,5 +55,5 @@ class Finished:
     details: str = ""
 
 
-ToWorker = Run | Cancel | Exit
+ToWorker = Run | Warm | Cancel | Exit
 FromWorker = Ready | Progress | Artifact | Finished

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,6 +154,7 @@ def test_time_left_is_known_from_the_third_step_on(services: Services) -> None:
 
 RUN_AND_LOOK = """
 import sys
+import threading
 from app.bootstrap import build_services
 from tests.app.test_orchestrator import run, wish
 if __name__ == "__main__":
@@ -169,3 +171,47 @@ def test_a_whole_job_brings_no_heavy_library_into_the_parent(tmp_path: Path) -> 
     done = subprocess.run([sys.executable, script], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "Succeeded []"
     assert done.stderr == ""
+
+
+def test_a_paused_queue_waits_and_its_order_can_be_changed(services: Services) -> None:
+    orchestrator = services.orchestrator
+    told = []
+    forget = orchestrator.subscribe_queue(told.append)
+    orchestrator.pause(True)
+    try:
+        first, second, third = (orchestrator.submit(wish(seed=n), services.models.get("starter")) for n in (1, 2, 3))
+        orchestrator.move(third.id, before=first.id)
+        orchestrator.move(first.id)
+        assert orchestrator.queue.order == (third.id, second.id, first.id)
+        assert told[-1].paused
+        with pytest.raises(UserError, match="not waiting"):
+            orchestrator.move("nothing")
+        assert not orchestrator.job(third.id).over
+    finally:
+        orchestrator.pause(False)
+        forget()
+    finished = [orchestrator.wait(job.id, 300) for job in (third, second, first)]
+    made = [job.files[0].stat().st_mtime_ns for job in finished]
+    assert made == sorted(made)
+
+
+def test_closing_in_the_middle_interrupts_and_the_next_start_can_go_on(tmp_path: Path) -> None:
+    paths = Paths.default({"EASEL_HOME": str(tmp_path)})
+    with build_services(paths) as services:
+        running = services.orchestrator.submit(wish(steps=100, count=2), services.models.get("starter"))
+        waiting = services.orchestrator.submit(wish(seed=9), services.models.get("starter"))
+        seen = threading.Event()
+        services.orchestrator.subscribe(lambda event: seen.set() if event.progress and event.progress.step > 3 else None)
+        assert seen.wait(120)
+    with build_services(paths) as services:
+        for job in (running, waiting):
+            assert isinstance(services.orchestrator.job(job.id).state, Interrupted)
+            services.orchestrator.resume(job.id)
+        assert all(isinstance(services.orchestrator.wait(job.id, 300).state, Succeeded) for job in (running, waiting))
+
+
+def test_a_warm_worker_has_its_libraries_before_the_first_job(tmp_path: Path) -> None:
+    with build_services(Paths.default({"EASEL_HOME": str(tmp_path)})) as services:
+        services.orchestrator.warm_up()
+        job = run(services, wish(steps=4))
+        assert isinstance(job.state, Succeeded)
