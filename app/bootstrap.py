@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from app.drafts import DraftStore
 from app.engine_pool import EnginePool
+from app.history import HistoryStore, Recorder
 from app.inputs import InputStore
 from app.ledger import JobLedger
 from app.logs import setup_logging
@@ -11,8 +13,9 @@ from app.orchestrator import Orchestrator
 from app.outputs import OutputStore
 from app.paths import BUNDLED_PRESETS, STARTER, Paths
 from app.presets import PresetStore
-from app.services import Services
+from app.services import Services, apply_settings
 from app.settings import SettingsStore
+from app.thumbnails import ThumbnailStore
 from engines.api import WorkerEngine, local_engine
 
 
@@ -20,7 +23,8 @@ def build_services(paths: Paths | None = None, *, in_process: bool = False) -> S
     """Everything a face is given. `in_process` runs the engine in this process, for debugging."""
     paths = paths or Paths.default()
     paths.ensure()
-    settings = SettingsStore(paths.settings_file).load()
+    settings_store = SettingsStore(paths.settings_file)
+    settings = settings_store.current
     setup_logging(paths, settings)
     models = ModelStore((STARTER, paths.models, *settings.model_folders))
     inputs = InputStore(paths.inputs)
@@ -30,4 +34,18 @@ def build_services(paths: Paths | None = None, *, in_process: bool = False) -> S
     ledger = JobLedger(paths.ledger)
     orchestrator = Orchestrator(ledger, pool, models, inputs, outputs, paths.staging, settings.save_metadata)
     presets = PresetStore(BUNDLED_PRESETS, paths.presets)
-    return Services(paths, settings, models, presets, inputs, outputs, orchestrator)
+    apply_settings(settings, paths, outputs, orchestrator)
+    history = HistoryStore(paths.history, paths.favourites, outputs.folder)
+    orchestrator.subscribe(Recorder(history).on_event)
+    return Services(
+        paths=paths,
+        settings_store=settings_store,
+        models=models,
+        presets=presets,
+        inputs=inputs,
+        drafts=DraftStore(paths.drafts),
+        history=history,
+        thumbnails=ThumbnailStore(paths.cache / "thumbnails"),
+        outputs=outputs,
+        orchestrator=orchestrator,
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from app.jobs import Job
-from engines.api import Progress, Stage
+from engines.api import Artifact, Progress, Stage
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ class Event:
     job: Job
     progress: Progress | None = None
     seconds_left: float | None = None
+    artifact: Artifact | None = None
 
 
 @dataclass(frozen=True)

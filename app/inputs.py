@@ -28,9 +28,12 @@ class InputStore:
             return value
         path = Path(value)
         picture_size(path, KINDS[kind])
-        data = path.read_bytes()
+        return self.keep_bytes(path.read_bytes(), path.suffix.lower())
+
+    def keep_bytes(self, data: bytes, suffix: str) -> str:
+        """Keep a picture's bytes and return "sha256:<hex>"; `suffix` is the file's, ".png" for instance."""
         digest = hashlib.sha256(data).hexdigest()
-        kept = self.folder / f"{digest}{path.suffix.lower()}"
+        kept = self.folder / f"{digest}{suffix}"
         if not kept.exists():
             write_atomic(kept, data)
         return PREFIX + digest

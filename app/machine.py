@@ -52,6 +52,14 @@ def gpus() -> tuple[Gpu, ...]:
     return tuple(gpu for line in done.stdout.splitlines() if (gpu := _gpu(line)) is not None)
 
 
+def gpus_or_none() -> tuple[Gpu, ...]:
+    """The cards, none when the driver does not answer: for a line of the window that must never fail."""
+    try:
+        return gpus()
+    except (OSError, subprocess.SubprocessError):
+        return ()
+
+
 def _gpu(line: str) -> Gpu | None:
     cells = [cell.strip() for cell in line.split(",")]
     if len(cells) != 4:

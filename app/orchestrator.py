@@ -55,7 +55,7 @@ class Orchestrator:
     ) -> None:
         self.ledger, self._pool, self._models = ledger, pool, models
         self._inputs, self._outputs, self._staging = inputs, outputs, staging
-        self._save_metadata = save_metadata
+        self.save_metadata = save_metadata
         self._hub: EventHub[Event] = EventHub()
         self._queue_hub: EventHub[QueueChanged] = EventHub()
         self._wake = threading.Condition()
@@ -121,6 +121,14 @@ class Orchestrator:
     def warm_up(self) -> None:
         """Let the engine load its libraries while nobody waits for them."""
         self._pool.warm_up()
+
+    def cancel_running(self) -> tuple[str, ...]:
+        """Stop whatever runs now and return its id; what waits stays."""
+        with self._wake:
+            running = tuple(self._tokens)
+        for job_id in running:
+            self.cancel(job_id)
+        return running
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
@@ -231,7 +239,7 @@ class Orchestrator:
             on_progress=lambda progress: self._progress(job, progress, clock),
             on_artifact=lambda artifact: self._publish(job, artifact),
             first_image=len(job.artifacts),
-            with_metadata=self._save_metadata,
+            with_metadata=self.save_metadata,
         )
 
     def _progress(self, job: Job, progress: Progress, clock: Clock) -> None:
@@ -239,7 +247,7 @@ class Orchestrator:
 
     def _publish(self, job: Job, artifact: Artifact) -> None:
         published = self._outputs.publish(job, artifact)
-        self._hub.publish(Event(self.ledger.add_artifact(job.id, published)))
+        self._hub.publish(Event(self.ledger.add_artifact(job.id, published), artifact=published))
 
     def _tell_queue(self) -> None:
         self._queue_hub.publish(self.queue)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from app.jobs import Job
+from app.names import slug
 from engines.api import Artifact, ResourceError
-
-NAME_LENGTH = 60  # characters of the prompt in a file name; Windows allows 260 for the whole path
-RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
 
 class OutputStore:
@@ -63,13 +59,6 @@ class OutputStore:
             if _claim(temporary, folder / name):
                 return folder / name
         raise FileExistsError("no free name")
-
-
-def slug(text: str) -> str:
-    """A short part of a file name made of `text`: letters and digits of any script, safe on Windows and Linux."""
-    plain = unicodedata.normalize("NFC", text).lower()
-    words = "-".join(re.findall(r"\w+", plain))[:NAME_LENGTH].strip("-_")
-    return f"{words}-" if RESERVED.match(words) else words or "picture"
 
 
 def _names(job: Job, artifact: Artifact) -> Iterator[str]:

@@ -12,6 +12,8 @@ from engines.api import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 RESOURCES = ROOT / "resources"
+PRESET_PICTURES = RESOURCES / "presets"
+WEB = RESOURCES / "web"
 BUNDLED_PRESETS = ROOT / "presets"
 STARTER = RESOURCES / "starter"
 
@@ -33,6 +35,10 @@ class Paths:
     staging: Path
     ledger: Path
     settings_file: Path
+    drafts: Path
+    history: Path
+    favourites: Path
+    window_file: Path
 
     @classmethod
     def default(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -66,11 +72,15 @@ class Paths:
             staging=data / "staging",
             ledger=data / "ledger.sqlite3",
             settings_file=config / "settings.json",
+            drafts=data / "drafts.json",
+            history=data / "history.sqlite3",
+            favourites=data / "favourites.json",
+            window_file=config / "window.json",
         )
 
     def folders(self) -> dict[str, Path]:
         """The folders by name. The one for outputs is made with the first picture."""
-        files = {"ledger", "settings_file"}
+        files = {"ledger", "settings_file", "drafts", "history", "favourites", "window_file"}
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in files}
 
     def ensure(self) -> None:

@@ -20,7 +20,7 @@ from app import machine
 from app.files import write_atomic
 from app.jobs import Failed, Interrupted, Job, state_name
 from app.ledger import JobLedger
-from app.outputs import slug
+from app.names import slug
 from app.paths import Paths
 from app.redact import Identity, redact, redact_tree
 from app.settings import Settings

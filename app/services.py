@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from app.drafts import DraftStore
+from app.history import HistoryStore
 from app.inputs import InputStore
 from app.models import ModelStore
 from app.orchestrator import Orchestrator
 from app.outputs import OutputStore
 from app.paths import Paths
 from app.presets import PresetStore
-from app.settings import Settings
+from app.settings import Settings, SettingsStore
+from app.thumbnails import ThumbnailStore
+from engines.api import use_language
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,26 @@ class Services:
     """The bundle; a context manager that ends the engine when the face is done."""
 
     paths: Paths
-    settings: Settings
+    settings_store: SettingsStore
     models: ModelStore
     presets: PresetStore
     inputs: InputStore
+    drafts: DraftStore
+    history: HistoryStore
+    thumbnails: ThumbnailStore
     outputs: OutputStore
     orchestrator: Orchestrator
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return self.settings_store.current
+
+    def change_settings(self, **changes: object) -> Settings:
+        """Save changed settings and let them hold from the next job and the next message on. Raises `UserError`."""
+        settings = self.settings_store.change(**changes)
+        apply_settings(settings, self.paths, self.outputs, self.orchestrator)
+        return settings
 
     def __enter__(self) -> Self:
         return self
@@ -34,3 +52,11 @@ class Services:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.orchestrator.close()
+        self.history.close()
+
+
+def apply_settings(settings: Settings, paths: Paths, outputs: OutputStore, orchestrator: Orchestrator) -> None:
+    """Tell the parts what the settings mean for them."""
+    use_language(settings.language)
+    outputs.folder = settings.output_folder or paths.outputs
+    orchestrator.save_metadata = settings.save_metadata

@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +30,7 @@ class Settings(BaseModel):
     schema_version: int = SCHEMA_VERSION
     output_folder: Path | None = Field(default=None, description="where pictures go; empty means the usual place")
     language: str = Field(default="en", description="language of the messages")
+    theme: Literal["system", "light", "dark"] = Field(default="system", description="colours of the window")
     save_metadata: bool = Field(default=True, description="write into each file how it was made")
     log_prompts: bool = Field(default=False, description="let prompts appear in the log")
     preset: str = Field(default="", description="the preset that is used when none is named")
@@ -46,6 +47,7 @@ class SettingsStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._current: Settings | None = None
 
     def load(self) -> Settings:
         """The settings; defaults where there is no file, or where it is broken or from a newer version."""
@@ -66,6 +68,23 @@ class SettingsStore:
             return Settings.model_validate(migrate(data))
         except (ValueError, TypeError, KeyError, RecursionError) as error:  # ValidationError is a ValueError
             return self._set_aside("broken", _short(error))
+
+    @property
+    def current(self) -> Settings:
+        """The settings as they were loaded or changed last; loaded when nobody did it yet."""
+        if self._current is None:
+            self._current = self.load()
+        return self._current
+
+    def change(self, **changes: object) -> Settings:
+        """Change some settings and save them all. Raises `UserError` for a value that cannot be, or cannot be saved."""
+        try:
+            settings = Settings.model_validate({**self.current.model_dump(), **changes})
+        except ValidationError as error:
+            raise UserError("setting-invalid", why=_short(error)) from error
+        self.save(settings)
+        self._current = settings
+        return settings
 
     def save(self, settings: Settings) -> None:
         """Write the settings, whole or not at all; the last good file stays beside it. Raises `UserError`."""

@@ -18,7 +18,7 @@ from engines.family import EngineFamily, Limits
 from engines.header import read_header, read_json
 from engines.interface import CancelToken, EngineInterface, RunContext
 from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata
-from engines.messages import Message
+from engines.messages import Message, languages, use_language
 from engines.records import ModelHeader, ModelRecord
 from engines.registry import REGISTRY
 from engines.samplers import REGISTRY as SAMPLER_REGISTRY
@@ -64,6 +64,7 @@ __all__ = [
     "detect_family",
     "families",
     "family",
+    "languages",
     "local_engine",
     "make_tiny_models",
     "open_image",
@@ -73,6 +74,7 @@ __all__ = [
     "read_json",
     "read_metadata",
     "sampler_rows",
+    "use_language",
 ]
 
 

@@ -29,6 +29,21 @@ class _Gaps(dict[str, Any]):
         return f"<{key}>"
 
 
+_language = FALLBACK_LANGUAGE
+
+
+def use_language(language: str) -> None:
+    """Speak this language from now on, in this process; texts that it lacks stay English."""
+    global _language
+    _language = language
+
+
+def languages() -> tuple[str, ...]:
+    """The languages that there are texts in, English first."""
+    found = {path.name for path in (RESOURCES / "messages").iterdir() if path.is_dir()}
+    return (FALLBACK_LANGUAGE, *sorted(found - {FALLBACK_LANGUAGE}))
+
+
 @lru_cache
 def catalogue(language: str = FALLBACK_LANGUAGE) -> dict[str, dict[str, Any]]:
     """The messages of one language, by code; empty for a language that has no folder."""
@@ -38,9 +53,9 @@ def catalogue(language: str = FALLBACK_LANGUAGE) -> dict[str, dict[str, Any]]:
     return entries
 
 
-def render(code: str, params: dict[str, Any], language: str = FALLBACK_LANGUAGE) -> Message:
-    """Fill the entry `code` with `params`. An unknown code gives the entry `internal` with the code in it."""
-    entry = catalogue(language).get(code) or catalogue().get(code)
+def render(code: str, params: dict[str, Any], language: str = "") -> Message:
+    """Fill the entry `code` with `params`, in `language` or the one in use. An unknown code gives the entry `internal` with the code in it."""
+    entry = catalogue(language or _language).get(code) or catalogue().get(code)
     if entry is None:
         entry, params = catalogue()["internal"], {"what": f"{code} {params}"}
     values = _Gaps({key: _plain(value) for key, value in params.items()})

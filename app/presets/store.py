@@ -5,16 +5,21 @@ from __future__ import annotations
 import difflib
 import re
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
+from send2trash import send2trash
 
 from app.files import write_atomic
+from app.names import slug
+from app.paths import PRESET_PICTURES
 from app.presets.model import SCHEMA_VERSION, Preset, migrate
 from app.presets.yaml_file import read_yaml, write_yaml
-from engines.api import EaselError, ErrorRecord, UserError
+from engines.api import EaselError, ErrorRecord, Task, UserError
 
 ID = re.compile(r"[a-z0-9-]+/[\w.-]{1,80}")
 
@@ -65,9 +70,73 @@ class PresetStore:
         try:
             return Preset.model_validate({**data, "id": f"{path.parent.name}/{path.stem}", "bundled": self._ours(path)})
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UserError("preset-broken", name=path.name, why=f"{where}: {first['msg']}") from error
+            raise UserError("preset-broken", name=path.name, why=_first(error)) from error
+
+    def new(self, title: str, task: Task, values: Mapping[str, Any], description: str = "") -> Preset:
+        """A preset of the person's own under a free id made of its title; not saved yet. Raises `UserError`."""
+        try:
+            return Preset(
+                id=self._free_id(task, title), title=title, description=description, task=task, values=dict(values)
+            )
+        except ValidationError as error:
+            raise UserError("preset-broken", name=title, why=_first(error)) from error
+
+    def duplicate(self, name: str, mark: str) -> Preset:
+        """A saved copy that can be changed; `mark` is put behind its title, "copy" for instance."""
+        original = self.get(name)
+        title = f"{original.title[:60]} ({mark})"
+        copy = self.new(title, original.task, original.values, original.description)
+        self.save(copy)
+        if (thumbnail := self.thumbnail(original.id)) is not None:
+            self.save_thumbnail(copy.id, thumbnail.read_bytes())
+        return copy
+
+    def take_in(self, file_name: str, data: bytes) -> Preset:
+        """Save the content of a preset file as one of the person's own, under a free id. Raises `UserError`."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "imported" / Path(file_name).name
+            path.parent.mkdir()
+            path.write_bytes(data)
+            found = self.validate(path)
+        preset = self.new(found.title, found.task, found.values, found.description)
+        self.save(preset)
+        return preset
+
+    def trash(self, name: str) -> None:
+        """Put one of the person's own presets into the system's trash. Raises `UserError`."""
+        preset = self.get(name)
+        if preset.bundled:
+            raise UserError("preset-is-bundled", name=preset.title)
+        path = self.path_of(preset.id)
+        try:
+            send2trash(path)
+        except OSError as error:
+            raise UserError("preset-not-trashed", name=preset.title, why=error.strerror or str(error)) from error
+        path.with_suffix(".webp").unlink(missing_ok=True)
+
+    def path_of(self, name: str) -> Path:
+        """The file of a preset."""
+        preset = self.get(name)
+        return (self.bundled if preset.bundled else self.user) / f"{preset.id}.yaml"
+
+    def thumbnail(self, preset_id: str) -> Path | None:
+        """The picture that stands for a preset, None when it has none."""
+        if not ID.fullmatch(preset_id) or ".." in preset_id:
+            return None
+        places = (self.user / f"{preset_id}.webp", PRESET_PICTURES / f"{preset_id}.webp")
+        return next((path for path in places if path.is_file()), None)
+
+    def save_thumbnail(self, preset_id: str, data: bytes) -> None:
+        """Keep a WebP picture for one of the person's own presets."""
+        write_atomic(self.user / f"{preset_id}.webp", data)
+
+    def _free_id(self, task: Task, title: str) -> str:
+        wanted = f"{task}/{slug(title)}"
+        taken, free, number = set(self._found()), wanted, 1
+        while free in taken:
+            number += 1
+            free = f"{wanted}-{number}"
+        return free
 
     def migrate(self, path: Path) -> bool:
         """Rewrite an older file in today's form, with a copy of the old one beside it; False when it is of today."""
@@ -94,6 +163,11 @@ class PresetStore:
     def _files(self) -> Iterator[Path]:
         for root in (self.bundled, self.user):
             yield from sorted(root.glob("*/*.yaml"))
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _nearest(name: str, known: list[str], matches: list[str]) -> list[str]:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.jobs import Job, Queued
-from app.outputs import OutputStore, slug
+from app.names import slug
+from app.outputs import OutputStore
 from engines.api import Artifact, ResourceError
 from tests.app.test_ledger import REQUEST
 

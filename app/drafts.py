@@ -1,0 +1,195 @@
+"""What the person typed, chose and painted and has not sent off yet: kept through reloads and crashes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.files import write_atomic
+from app.inputs import InputStore
+from app.models import ModelStore
+from app.presets import PresetStore
+from app.resolve import Resolved, resolve
+from app.wishes import Quality, Shape, size_for, steps_for
+from engines.api import EaselError, GenerationRequest, Task, UserError, family, picture_size
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+# What a draft has fields of its own for; everything else that was set by hand lies in `values`.
+OWN_FIELDS = frozenset({"task", "prompt", "negative_prompt", "model", "count", "seed", "init_image", "mask"})
+
+
+class Draft(BaseModel):
+    """The wish as it stands in a tab. An empty `model` or `preset` means that nobody chose one.
+
+    `values` holds fields of the request that were set by hand. `init_image` and `mask` are "sha256:<hex>" of the input
+    store; `painting` is the painted layer behind the mask, so that it can be painted further.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    task: Task = Task.TEXT_TO_IMAGE
+    prompt: str = ""
+    negative_prompt: str = ""
+    model: str = ""
+    preset: str = ""
+    shape: Shape = Shape.SQUARE
+    quality: Quality = Quality.NORMAL
+    count: int = Field(default=1, ge=1)
+    seed: int | None = None
+    keep_seed: bool = False
+    values: dict[str, Any] = Field(default_factory=dict)
+    init_image: str = ""
+    mask: str = ""
+    painting: str = ""
+
+    def with_(self, **changes: object) -> Self:
+        """A copy with some fields changed, validated again."""
+        return type(self).model_validate({**self.model_dump(), **changes})
+
+    def with_value(self, name: str, value: object) -> Self:
+        """A copy with a field of the request set by hand; None gives it back to preset and model."""
+        rest = {key: each for key, each in self.values.items() if key != name}
+        return self.with_(values=rest if value is None else {**rest, name: value})
+
+    def with_task(self, task: Task) -> Self:
+        """A copy for another task; a picture's own outline is the usual one where there is a picture."""
+        shape = Shape.PICTURE if task.needs_image else self.shape
+        if not task.needs_image and shape is Shape.PICTURE:
+            shape = Shape.SQUARE
+        return self.with_(task=task, shape=shape, preset="" if task is not self.task else self.preset)
+
+    def with_shape(self, shape: Shape, size: tuple[int, int]) -> Self:
+        """A copy with another shape; a size of one's own begins with the one that is shown, `size`."""
+        rest = {key: each for key, each in self.values.items() if key not in ("width", "height")}
+        if shape is Shape.OWN:
+            rest |= {"width": size[0], "height": size[1]}
+        return self.with_(shape=shape, values=rest)
+
+    def with_request(self, request: GenerationRequest) -> Self:
+        """A copy that asks for exactly this request again: same seed, same everything."""
+        values = request.model_dump(mode="json", exclude=set(OWN_FIELDS), exclude_none=True)
+        return self.with_(
+            **{name: getattr(request, name) for name in ("task", "prompt", "negative_prompt", "model", "seed")},
+            count=1,
+            keep_seed=True,
+            preset="",
+            shape=Shape.OWN,
+            quality=Quality.NORMAL,
+            values=values,
+            init_image=request.init_image or "",
+            mask=request.mask or "",
+            painting="",
+        )
+
+
+class DraftStore:
+    """The drafts by tab, in one small file. A file that cannot be read is forgotten: it holds nothing that was sent."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._drafts = self._load()
+
+    def get(self, tab: str) -> Draft:
+        """The draft of a tab, an empty one when there is none."""
+        with self._lock:
+            return self._drafts.get(tab, Draft())
+
+    def put(self, tab: str, draft: Draft) -> Draft:
+        """Keep the draft; on disk when this returns, unless the disk is full, which must not stop anybody's typing."""
+        with self._lock:
+            if self._drafts.get(tab) == draft:
+                return draft
+            self._drafts[tab] = draft
+            try:
+                write_atomic(self._path, self._content())
+            except OSError:
+                log.warning("the draft could not be written", exc_info=True)
+        return draft
+
+    def _content(self) -> bytes:
+        drafts = {tab: draft.model_dump(mode="json") for tab, draft in self._drafts.items()}
+        return json.dumps({"schema_version": SCHEMA_VERSION, "drafts": drafts}, ensure_ascii=False).encode()
+
+    def _load(self) -> dict[str, Draft]:
+        try:
+            data = json.loads(self._path.read_text(encoding="utf-8"))
+            if data["schema_version"] != SCHEMA_VERSION:
+                return {}
+            return {tab: Draft.model_validate(each) for tab, each in data["drafts"].items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ValidationError):
+            log.warning("the drafts cannot be read and are begun anew", exc_info=True)
+            return {}
+
+
+class DraftResolver:
+    """From a draft to a request: the same `resolve` as everywhere, with shape and quality turned into numbers."""
+
+    def __init__(self, models: ModelStore, presets: PresetStore, inputs: InputStore) -> None:
+        self._models, self._presets, self._inputs = models, presets, inputs
+
+    def resolve(self, draft: Draft) -> Resolved:
+        """The request of the draft, each value with its origin. Raises `UserError` as `app.resolve.resolve` does."""
+        usual = self._resolve(draft, {})
+        limits = family(usual.record.family).limits
+        request = usual.request
+        size = size_for(draft.shape, (request.width, request.height), limits, self._picture(draft))
+        values = {
+            "steps": steps_for(draft.quality, request.steps, limits.max_steps),
+            "width": size[0],
+            "height": size[1],
+        }
+        return self._resolve(draft, values)
+
+    def _resolve(self, draft: Draft, wishes: dict[str, Any]) -> Resolved:
+        values = {
+            "task": draft.task,
+            "prompt": draft.prompt,
+            "negative_prompt": draft.negative_prompt,
+            "count": draft.count,
+            "seed": draft.seed if draft.keep_seed and draft.seed is not None else -1,
+        }
+        if draft.task.needs_image:
+            values["init_image"] = draft.init_image or None
+        if draft.task.needs_mask:
+            values["mask"] = draft.mask or None
+        preset = self._presets.get(draft.preset) if draft.preset else None
+        model = draft.model or None
+        return resolve(models=self._models, preset=preset, model=model, values={**values, **wishes, **draft.values})
+
+    def _picture(self, draft: Draft) -> tuple[int, int] | None:
+        if not draft.init_image:
+            return None
+        try:
+            return picture_size(self._inputs.path_of(draft.init_image))
+        except EaselError:
+            return None  # submit will say what is wrong with it; the panel must still be shown
+
+
+def usable(draft: Draft, models: ModelStore, presets: PresetStore) -> Draft:
+    """The draft without a model or preset that is gone, and without fields that this version does not know."""
+    known = {name: value for name, value in draft.values.items() if name in GenerationRequest.model_fields}
+    return draft.with_(
+        model=draft.model if _exists(models, draft.model) else "",
+        preset=draft.preset if _exists(presets, draft.preset) else "",
+        values=known,
+    )
+
+
+def _exists(store: ModelStore | PresetStore, name: str) -> bool:
+    if not name:
+        return False
+    try:
+        store.get(name)
+    except UserError:
+        return False
+    return True

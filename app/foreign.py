@@ -1,0 +1,84 @@
+"""Settings in a file, whichever program wrote them, as changes to a draft."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.drafts import Draft
+from app.wishes import Quality, Shape
+from engines.api import SAMPLER_REGISTRY, SEED_MAX, EaselError, FileMetadata
+
+log = logging.getLogger(__name__)
+
+
+def with_settings(draft: Draft, found: FileMetadata) -> Draft:
+    """The draft with the file's settings: all of them from our own record, what can be understood from an infotext."""
+    if found.request is not None:
+        return draft.with_request(found.request)
+    values = readable(found.settings)
+    seed = values.pop("seed", None)
+    texts = {name: values.pop(name) for name in ("prompt", "negative_prompt") if name in values}
+    return draft.with_(
+        **texts,
+        seed=seed,
+        keep_seed=seed is not None,
+        count=1,
+        preset="",
+        quality=Quality.NORMAL,
+        shape=Shape.OWN if "width" in values else draft.shape,
+        values=values,
+    )
+
+
+def readable(settings: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a request that an A1111 infotext gives; what cannot be read is left out, never guessed."""
+    values: dict[str, Any] = {}
+    for key, (name, read) in INFOTEXT_FIELDS.items():
+        if key not in settings:
+            continue
+        try:
+            values[name] = read(settings[key])
+        except (ValueError, EaselError):
+            log.info("a setting of the file cannot be used key=%s", key)
+    return values
+
+
+def summary(found: FileMetadata) -> dict[str, str]:
+    """A few words about the settings, for the question what to do with the file."""
+    if found.request is not None:
+        request = found.request
+        return {"prompt": request.prompt, "seed": str(request.seed), "steps": str(request.steps)}
+    names = {"Prompt": "prompt", "Seed": "seed", "Steps": "steps"}
+    return {name: found.settings[key] for key, name in names.items() if found.settings.get(key)}
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed <= SEED_MAX:
+        raise ValueError(text)
+    return seed
+
+
+def _sampler(text: str) -> str:
+    return SAMPLER_REGISTRY.samplers.get(text).key
+
+
+def _schedule(text: str) -> str:
+    return SAMPLER_REGISTRY.schedules.get(text).key
+
+
+INFOTEXT_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "Prompt": ("prompt", str),
+    "Negative prompt": ("negative_prompt", str),
+    "Steps": ("steps", int),
+    "Sampler": ("sampler", _sampler),
+    "Schedule type": ("scheduler", _schedule),
+    "CFG scale": ("guidance", float),
+    "Seed": ("seed", _seed),
+    "Size-1": ("width", int),
+    "Size-2": ("height", int),
+    "Denoising strength": ("strength", float),
+    "Clip skip": ("clip_skip", int),
+}

@@ -1,0 +1,387 @@
+"""The history: every made picture, found again by words, day, task, model or a star. The files are the truth.
+
+The index is a cache in SQLite; when it is lost or broken it is made again from the files and what they say of
+themselves. Favourites are the one thing that no file says, and have a small file of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import mimetypes
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from send2trash import send2trash
+
+from app.events import Event
+from app.files import write_atomic
+from app.jobs import Job
+from engines.api import Artifact, EaselError, GenerationRequest, UserError, picture_size, read_metadata
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".webm"})
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS pictures (
+    id TEXT PRIMARY KEY, path TEXT NOT NULL, created REAL NOT NULL, day TEXT NOT NULL, task TEXT NOT NULL,
+    model TEXT NOT NULL, prompt TEXT NOT NULL, negative TEXT NOT NULL, seed INTEGER NOT NULL, width INTEGER NOT NULL,
+    height INTEGER NOT NULL, media TEXT NOT NULL, job TEXT NOT NULL, favourite INTEGER NOT NULL, request TEXT,
+    words TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS pictures_by_time ON pictures(created);
+"""
+COLUMNS = (
+    "id path created day task model prompt negative seed width height media job favourite request words".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A made file. `created` is in seconds since the epoch; `request` makes it again, where the file holds it."""
+
+    id: str
+    path: Path
+    created: float
+    task: str
+    model: str
+    prompt: str
+    negative_prompt: str
+    seed: int
+    width: int
+    height: int
+    media_type: str
+    job: str = ""
+    favourite: bool = False
+    request: GenerationRequest | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for: all words of `text` in prompts or model, `day` as YYYY-MM-DD, `before` for the next page."""
+
+    text: str = ""
+    task: str = ""
+    model: str = ""
+    favourites: bool = False
+    day: str = ""
+    before: float | None = None
+    limit: int = 60
+
+
+def picture_id(path: Path, outputs: Path) -> str:
+    """The id of a file: it stays when the index is made again, and says nothing of where the file lies."""
+    inside = path.is_relative_to(outputs)
+    name = path.relative_to(outputs).as_posix() if inside else path.as_posix()
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+class HistoryStore:
+    """The index of the pictures in `outputs`, and of those that jobs put elsewhere. Safe to use from several threads."""
+
+    def __init__(self, index: Path, favourites: Path, outputs: Path) -> None:
+        self._index, self._favourites_file, self.outputs = index, favourites, outputs
+        self._lock = threading.RLock()
+        self._favourites = self._load_favourites()
+        index.parent.mkdir(parents=True, exist_ok=True)
+        self._missing = not index.exists()
+        self._db = self._open()
+
+    @property
+    def missing(self) -> bool:
+        """Whether the index was lost, broken or of another version, so that `rebuild` is needed."""
+        return self._missing
+
+    def add(self, job: Job, artifact: Artifact) -> Picture:
+        """List a published file."""
+        request = job.request.with_(seed=artifact.seed, count=1)
+        picture = Picture(
+            id=picture_id(artifact.path, self.outputs),
+            path=artifact.path,
+            created=time.time(),
+            task=str(request.task),
+            model=request.model,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            seed=artifact.seed,
+            width=artifact.width,
+            height=artifact.height,
+            media_type=artifact.media_type,
+            job=job.id,
+            request=request,
+        )
+        self._put([picture])
+        return picture
+
+    def get(self, picture: str) -> Picture:
+        """The picture with this id. Raises `UserError("picture-unknown")`."""
+        rows = self._rows("SELECT * FROM pictures WHERE id = ?", (picture,))
+        if not rows:
+            raise UserError("picture-unknown", id=picture)
+        return _picture(rows[0])
+
+    def search(self, query: Query) -> tuple[Picture, ...]:
+        """What fits the query, newest first."""
+        wheres, values = _conditions(query)
+        where = f"WHERE {' AND '.join(wheres)}" if wheres else ""
+        rows = self._rows(f"SELECT * FROM pictures {where} ORDER BY created DESC, id LIMIT ?", (*values, query.limit))
+        return tuple(map(_picture, rows))
+
+    def days(self) -> tuple[tuple[str, int], ...]:
+        """Each day with something on it, newest first, and how much."""
+        rows = self._rows("SELECT day, COUNT(*) AS number FROM pictures GROUP BY day ORDER BY day DESC", ())
+        return tuple((row["day"], row["number"]) for row in rows)
+
+    def models(self) -> tuple[str, ...]:
+        """The models that something was made with."""
+        rows = self._rows("SELECT DISTINCT model FROM pictures WHERE model != '' ORDER BY model", ())
+        return tuple(row["model"] for row in rows)
+
+    def set_favourite(self, picture: str, favourite: bool) -> Picture:
+        """Give or take the star. Raises `UserError` for an unknown picture or a full disk."""
+        found = self.get(picture)
+        with self._lock:
+            before = set(self._favourites)
+            (self._favourites.add if favourite else self._favourites.discard)(self._name(found.path))
+            try:
+                self._save_favourites()
+            except OSError as error:
+                self._favourites = before
+                raise UserError("favourite-not-saved", why=error.strerror or str(error)) from error
+            self._write("UPDATE pictures SET favourite = ? WHERE id = ?", [(int(favourite), picture)])
+        return replace(found, favourite=favourite)
+
+    def trash(self, picture: str) -> None:
+        """Move the file to the system's trash. Raises `UserError("picture-not-trashed")`; it is then still listed."""
+        found = self.get(picture)
+        try:
+            if found.path.exists():
+                send2trash(found.path)
+        except OSError as error:
+            raise UserError("picture-not-trashed", path=str(found.path), why=error.strerror or str(error)) from error
+        self._write("DELETE FROM pictures WHERE id = ?", [(picture,)])
+
+    def rebuild(self, check: Callable[[], None] = lambda: None) -> int:
+        """Make the index again from the files in the outputs folder; returns how many are listed.
+
+        `check` is called between files and may raise to end it; what was read by then stays listed.
+        """
+        gone = [
+            (row["id"],) for row in self._rows("SELECT id, path FROM pictures", ()) if not Path(row["path"]).exists()
+        ]
+        self._write("DELETE FROM pictures WHERE id = ?", gone)
+        known = {row["path"]: _picture(row) for row in self._rows("SELECT * FROM pictures", ())}
+        for path in output_files(self.outputs):
+            check()
+            if str(path) not in known and (picture := self._from_file(path)) is not None:
+                self._put([picture])
+        self._missing = False
+        return self._rows("SELECT COUNT(*) AS number FROM pictures", ())[0]["number"]
+
+    def close(self) -> None:
+        """Give the file back."""
+        with self._lock:
+            self._db.close()
+
+    def _from_file(self, path: Path) -> Picture | None:
+        media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        try:
+            request, (width, height) = None, (0, 0)
+            if not media.startswith("video/"):
+                request, (width, height) = read_metadata(path).request, picture_size(path)
+            created = path.stat().st_mtime
+        except (EaselError, OSError) as error:
+            log.info("a file of the outputs folder is left out why=%s", type(error).__name__)
+            return None
+        return Picture(
+            id=picture_id(path, self.outputs),
+            path=path,
+            created=created,
+            task=str(request.task) if request else "",
+            model=request.model if request else "",
+            prompt=request.prompt if request else "",
+            negative_prompt=request.negative_prompt if request else "",
+            seed=request.seed if request else 0,
+            width=width,
+            height=height,
+            media_type=media,
+            request=request,
+        )
+
+    def _put(self, pictures: Iterable[Picture]) -> None:
+        marks = ", ".join("?" * len(COLUMNS))
+        rows = [_row(replace(each, favourite=self._name(each.path) in self._favourites)) for each in pictures]
+        self._write(f"INSERT OR REPLACE INTO pictures ({', '.join(COLUMNS)}) VALUES ({marks})", rows)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.outputs).as_posix() if path.is_relative_to(self.outputs) else path.as_posix()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return _connect(self._index)
+        except (sqlite3.DatabaseError, OldIndex) as error:
+            log.warning("the history's index cannot be used (%s) and is made again", error)
+        _set_aside(self._index)
+        self._missing = True
+        return _connect(self._index)
+
+    def _load_favourites(self) -> set[str]:
+        try:
+            data = json.loads(self._favourites_file.read_text(encoding="utf-8"))
+            return {str(name) for name in data["favourites"]}
+        except FileNotFoundError:
+            return set()
+        except (OSError, ValueError, KeyError, TypeError):
+            log.warning("the favourites cannot be read", exc_info=True)
+            _set_aside(self._favourites_file)
+            return set()
+
+    def _save_favourites(self) -> None:
+        content = {"schema_version": SCHEMA_VERSION, "favourites": sorted(self._favourites)}
+        write_atomic(self._favourites_file, json.dumps(content, ensure_ascii=False, indent=1).encode())
+
+    def _write(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        with self._lock, self._db:
+            self._db.executemany(statement, rows)
+
+    def _rows(self, query: str, values: Iterable[Any]) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._db.execute(query, tuple(values)).fetchall()
+
+
+class Recorder:
+    """Lists each file of a job as soon as it is published."""
+
+    def __init__(self, history: HistoryStore) -> None:
+        self._history = history
+
+    def on_event(self, event: Event) -> None:
+        """Called with every event; a new file comes with one that has no progress."""
+        if event.progress is None and event.artifact is not None:
+            self._history.add(event.job, event.artifact)
+
+
+class OldIndex(Exception):
+    """The index has another version than ours."""
+
+
+def output_files(folder: Path) -> Iterator[Path]:
+    """Pictures and videos below `folder`, hidden ones left out; links are not followed out of it."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place) / name
+            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and not path.is_symlink():
+                yield path
+
+
+def _conditions(query: Query) -> tuple[list[str], list[Any]]:
+    wheres, values = [], []
+    for word in query.text.casefold().split():
+        wheres.append("instr(words, ?) > 0")
+        values.append(word)
+    for column, value in (("task", query.task), ("model", query.model), ("day", query.day)):
+        if value:
+            wheres.append(f"{column} = ?")
+            values.append(value)
+    if query.favourites:
+        wheres.append("favourite = 1")
+    if query.before is not None:
+        wheres.append("created < ?")
+        values.append(query.before)
+    return wheres, values
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    with _closing_on_error(sqlite3.connect(path, check_same_thread=False, timeout=30)) as db:
+        db.row_factory = sqlite3.Row
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, SCHEMA_VERSION):
+            raise OldIndex(f"version {version}")
+        if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("damaged")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last rows; the files bring them back
+        db.executescript(SCHEMA)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        return db
+
+
+@contextmanager
+def _closing_on_error(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield db
+    except Exception:
+        db.close()  # or Windows would not let the file be renamed
+        raise
+
+
+def _set_aside(path: Path) -> None:
+    number = 1
+    while (kept := path.with_name(f"{path.name}.broken-{number}")).exists():
+        number += 1
+    try:
+        path.replace(kept)
+    except OSError:
+        path.unlink(missing_ok=True)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _row(picture: Picture) -> tuple[Any, ...]:
+    words = f"{picture.prompt}\n{picture.negative_prompt}\n{picture.model}\n{picture.seed}".casefold()
+    return (
+        picture.id,
+        str(picture.path),
+        picture.created,
+        time.strftime("%Y-%m-%d", time.localtime(picture.created)),
+        picture.task,
+        picture.model,
+        picture.prompt,
+        picture.negative_prompt,
+        picture.seed,
+        picture.width,
+        picture.height,
+        picture.media_type,
+        picture.job,
+        int(picture.favourite),
+        picture.request.model_dump_json() if picture.request else None,
+        words,
+    )
+
+
+def _picture(row: sqlite3.Row) -> Picture:
+    return Picture(
+        id=row["id"],
+        path=Path(row["path"]),
+        created=row["created"],
+        task=row["task"],
+        model=row["model"],
+        prompt=row["prompt"],
+        negative_prompt=row["negative"],
+        seed=row["seed"],
+        width=row["width"],
+        height=row["height"],
+        media_type=row["media"],
+        job=row["job"],
+        favourite=bool(row["favourite"]),
+        request=_request(row["request"]),
+    )
+
+
+def _request(text: str | None) -> GenerationRequest | None:
+    if not text:
+        return None
+    try:
+        return GenerationRequest.model_validate_json(text)
+    except ValidationError:
+        return None

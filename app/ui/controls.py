@@ -1,0 +1,113 @@
+"""The controls of the Advanced panel, each made from what a family says of itself: no family is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.ui.words import Words
+from app.wishes import Shape
+from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, Task
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a control looks at: the family of the chosen model, and the request as it would be sent now."""
+
+    family: EngineFamily
+    request: GenerationRequest
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number between two limits, in steps."""
+
+    field: str
+    low: Callable[[EngineFamily], float]
+    high: Callable[[EngineFamily], float]
+    step: Callable[[EngineFamily], float]
+    shown: Callable[[Situation], bool] = lambda _situation: True
+
+    def make(self, words: Words) -> gr.Slider:
+        """The component, as yet without its limits."""
+        return gr.Slider(0, 100, label=words(f"field.{self.field}"), info=words(f"field.{self.field}.info"))
+
+    def update(self, situation: Situation) -> Any:
+        """What makes the component fit the situation."""
+        return gr.update(
+            minimum=self.low(situation.family),
+            maximum=self.high(situation.family),
+            step=self.step(situation.family),
+            value=getattr(situation.request, self.field),
+            visible=self.shown(situation),
+        )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several names."""
+
+    field: str
+    options: Callable[[Situation], Sequence[str]]
+    shown: Callable[[Situation], bool] = lambda _situation: True
+
+    def make(self, words: Words) -> gr.Dropdown:
+        """The component, as yet without its options."""
+        return gr.Dropdown([], label=words(f"field.{self.field}"), info=words(f"field.{self.field}.info"))
+
+    def update(self, situation: Situation) -> Any:
+        """What makes the component fit the situation."""
+        options = list(self.options(situation))
+        value = getattr(situation.request, self.field)
+        return gr.update(choices=options, value=value, visible=self.shown(situation) and len(options) > 1)
+
+
+Control = Slider | Choice
+
+
+def _schedules(situation: Situation) -> list[str]:
+    """Those that the family offers and the chosen sampler can follow."""
+    sampler = SAMPLER_REGISTRY.samplers.get(situation.request.sampler)
+    return [name for name in situation.family.schedulers if name in sampler.schedules]
+
+
+def _own_size(situation: Situation) -> bool:
+    return situation.shape is Shape.OWN
+
+
+CONTROLS: tuple[Control, ...] = (
+    Slider("steps", lambda _: 1, lambda family: family.limits.max_steps, lambda _: 1),
+    Slider("guidance", lambda _: 0, lambda family: family.limits.max_guidance, lambda _: 0.1),
+    Slider(
+        "strength", lambda _: 0, lambda _: 1, lambda _: 0.01, lambda situation: situation.request.task in STRENGTH_TASKS
+    ),
+    Choice("sampler", lambda situation: situation.family.samplers),
+    Choice("scheduler", _schedules),
+    Slider(
+        "clip_skip",
+        lambda _: 1,
+        lambda family: family.limits.max_clip_skip,
+        lambda _: 1,
+        lambda situation: situation.family.limits.max_clip_skip > 1,
+    ),
+    Slider(
+        "width",
+        lambda family: family.limits.min_side,
+        lambda family: family.limits.max_side,
+        lambda family: family.limits.side_multiple,
+        _own_size,
+    ),
+    Slider(
+        "height",
+        lambda family: family.limits.min_side,
+        lambda family: family.limits.max_side,
+        lambda family: family.limits.side_multiple,
+        _own_size,
+    ),
+)
+
+STRENGTH_TASKS = frozenset({Task.IMAGE_TO_IMAGE, Task.INPAINT})

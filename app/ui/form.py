@@ -1,0 +1,364 @@
+"""The wish side of a tab: what to draw, from what, how large and how well; everything else under Advanced.
+
+A form holds no state of its own. What stands in it is a `Draft` in the store; each change goes there, and each update
+of the page is worked out from there, so that a reload, a second window or a crash shows the same form again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import uuid
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.drafts import Draft, DraftResolver, usable
+from app.jobs import Job
+from app.remedies import remedies
+from app.services import Services
+from app.ui import painting
+from app.ui.controls import CONTROLS, Situation
+from app.ui.notices import notice
+from app.ui.words import Words
+from app.wishes import Quality, Shape
+from engines.api import SEED_MAX, EaselError, GenerationRequest, Task, UserError, families, family
+
+log = logging.getLogger(__name__)
+
+COUNT_MAX = 8  # the slider's end; the command line goes further
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "trigger_mode": "always_last",
+}
+Updates = dict[Any, Any]
+
+
+class GenerationForm:
+    """Components and events of one tab. `tab` names its draft, `tasks` are the modes that it offers."""
+
+    def __init__(self, services: Services, words: Words, tab: str, tasks: tuple[Task, ...]) -> None:
+        self._services, self._words, self._tab, self._tasks = services, words, tab, tasks
+        self._resolver = DraftResolver(services.models, services.presets, services.inputs)
+
+    # What it consists of
+
+    def build(self) -> None:
+        """Make the components, in the order in which a person goes through them."""
+        words = self._words
+        self.task = gr.Radio(
+            [(words(f"task.{task}"), str(task)) for task in self._tasks],
+            label=words("form.task"),
+            elem_id=f"{self._tab}-task",
+            elem_classes="chips",
+        )
+        self._build_pictures()
+        self.prompt = gr.Textbox(
+            label=words("form.prompt"),
+            placeholder=words(f"form.prompt.{self._tab}.placeholder"),
+            lines=3,
+            max_lines=10,
+            elem_id=f"{self._tab}-prompt",
+        )
+        with gr.Accordion(words("form.negative"), open=False, elem_id=f"{self._tab}-negative-fold"):
+            self.negative = gr.Textbox(
+                show_label=False,
+                label=words("form.negative"),
+                placeholder=words("form.negative.placeholder"),
+                lines=2,
+                elem_id=f"{self._tab}-negative",
+            )
+        self._mount("presets")
+        self._build_wishes()
+        self._build_buttons()
+        with gr.Accordion(words("form.advanced"), open=False, elem_id=f"{self._tab}-advanced"):
+            self._build_advanced()
+        self._bridge = gr.HTML(
+            "", visible="hidden", js_on_load=f"(window.easelBridges ??= {{}})['{self._tab}'] = trigger;"
+        )
+        self._notice = gr.HTML(
+            "", visible="hidden", js_on_load=f"watch('value', () => window.easel.notice('{self._tab}', props.value));"
+        )
+
+    def _build_pictures(self) -> None:
+        words = self._words
+        # A file and not a decoded picture: a broken one reaches our decoder and gets our message.
+        self.picture = gr.Image(
+            type="filepath",
+            image_mode=None,
+            sources=["upload", "clipboard"],
+            label=words("form.picture"),
+            height=220,
+            visible=False,
+            elem_id=f"{self._tab}-picture",
+            buttons=[],
+        )
+        self.canvas = gr.ImageEditor(
+            type="filepath",
+            image_mode="RGBA",
+            sources=["upload", "clipboard"],
+            label=words("form.canvas"),
+            layers=False,
+            brush=gr.Brush(colors=[painting.COLOUR], color_mode="fixed", default_size=24),
+            transforms=(),
+            height=360,
+            visible=False,
+            elem_id=f"{self._tab}-canvas",
+            buttons=[],
+        )
+
+    def _build_wishes(self) -> None:
+        words = self._words
+        self.shape = gr.Radio([], label=words("form.shape"), elem_id=f"{self._tab}-shape", elem_classes="chips")
+        self.quality = gr.Radio(
+            [(words(f"quality.{each}"), str(each)) for each in Quality],
+            label=words("form.quality"),
+            elem_id=f"{self._tab}-quality",
+            elem_classes="chips",
+        )
+        self.count = gr.Slider(1, COUNT_MAX, step=1, label=words("form.count"), elem_id=f"{self._tab}-count")
+
+    def _build_buttons(self) -> None:
+        words = self._words
+        with gr.Row(elem_classes="actions"):
+            self.go = gr.Button(words("form.generate"), variant="primary", elem_id=f"{self._tab}-generate")
+            self.stop = gr.Button(words("form.stop"), variant="stop", elem_id=f"{self._tab}-stop", elem_classes="stop")
+            self.queue = gr.Button(words("form.queue"), elem_id=f"{self._tab}-queue", elem_classes="queue")
+        self._mount("notice")
+
+    def _build_advanced(self) -> None:
+        words = self._words
+        self.model = gr.Dropdown([], label=words("field.model"), info=words("field.model.info"))
+        self.controls = {control.field: control.make(words) for control in CONTROLS}
+        with gr.Row():
+            self.seed = gr.Number(label=words("field.seed"), info=words("field.seed.info"), precision=0, minimum=0)
+            self.keep_seed = gr.Checkbox(label=words("form.keep-seed"), info=words("form.keep-seed.info"))
+        with gr.Row():
+            self.dice = gr.Button(words("form.dice"), size="sm")
+            self.reset = gr.Button(words("form.reset"), size="sm")
+
+    def _mount(self, what: str) -> None:
+        gr.HTML(f'<div data-easel="{what}" data-tab="{self._tab}"></div>', padding=False)
+
+    # What happens
+
+    def wire(self, page: gr.Blocks) -> None:
+        """Connect the events."""
+        self._wire_changes()
+        everything = self._everything
+        sent = [self.prompt, self.negative, self.count, self.seed, self.keep_seed]
+        for button in (self.go, self.queue):
+            button.click(self._generate, sent, [self._notice, self.seed], **{**QUIET, "trigger_mode": "multiple"})
+        self.dice.click(self._roll, None, [self.seed, self.keep_seed], **QUIET)
+        self.reset.click(self._reset, None, everything, **QUIET)
+        self._bridge.click(self._all_updates, None, everything, **QUIET)
+        page.load(self._all_updates, None, everything, **QUIET)
+
+    def _wire_changes(self) -> None:
+        structural = self._structural
+        for name in ("task", "shape", "quality", "model"):
+            component = getattr(self, name)
+            component.input(partial(self._chosen, name), component, structural, **QUIET)
+        for name, component in self.controls.items():
+            outputs = structural if name == "sampler" else None
+            component.input(partial(self._set_by_hand, name), component, outputs, **QUIET)
+        typed = {
+            "prompt": self.prompt,
+            "negative_prompt": self.negative,
+            "count": self.count,
+            "seed": self.seed,
+            "keep_seed": self.keep_seed,
+        }
+        for name, component in typed.items():
+            component.input(partial(self._typed, name), component, None, **QUIET)
+        self.picture.input(self._picture_given, self.picture, [*structural, self._notice], **QUIET)
+        self.picture.clear(self._picture_removed, None, structural, **QUIET)
+        self.canvas.change(self._painted, self.canvas, self._notice, **QUIET)
+
+    @property
+    def _structural(self) -> list[Any]:
+        """Components that follow from the choices, without the texts that somebody may be typing."""
+        pictures = [self.picture, self.canvas]
+        return [self.task, *pictures, self.shape, self.quality, self.model, *self.controls.values()]
+
+    @property
+    def _everything(self) -> list[Any]:
+        return [*self._structural, self.prompt, self.negative, self.count, self.seed, self.keep_seed]
+
+    @property
+    def draft(self) -> Draft:
+        """The draft as it stands."""
+        return self._services.drafts.get(self._tab)
+
+    def _keep(self, draft: Draft) -> Draft:
+        return self._services.drafts.put(self._tab, draft)
+
+    def _typed(self, name: str, value: Any) -> None:
+        """Text and numbers, at every change; what is not a number yet is left for the next change."""
+        if name in ("count", "seed") and value is None:
+            return
+        self._keep(self.draft.with_(**{name: value}))
+
+    def _set_by_hand(self, name: str, value: Any) -> Any:
+        self._keep(self.draft.with_value(name, value))
+        return list(self._structural_updates().values()) if name == "sampler" else None
+
+    def _chosen(self, name: str, value: Any) -> list[Any]:
+        draft = self.draft
+        match name:
+            case "task":
+                draft = draft.with_task(Task(value))
+            case "shape":
+                shown = self._resolved(draft)
+                draft = draft.with_shape(Shape(value), (shown.request.width, shown.request.height))
+            case "quality":
+                draft = draft.with_value("steps", None).with_(quality=Quality(value))
+            case _:
+                draft = draft.with_(model=value or "", values={})
+        self._keep(draft)
+        return list(self._structural_updates(pictures=name == "task").values())
+
+    def _reset(self) -> list[Any]:
+        shape = Shape.PICTURE if self.draft.task.needs_image else Shape.SQUARE
+        keep = shape if self.draft.shape is Shape.OWN else self.draft.shape
+        self._keep(self.draft.with_(values={}, keep_seed=False, shape=keep))
+        return self._all_updates()
+
+    def _roll(self) -> tuple[int, bool]:
+        seed = random.SystemRandom().randint(0, SEED_MAX)
+        self._keep(self.draft.with_(seed=seed, keep_seed=True))
+        return seed, True
+
+    def _picture_given(self, path: str | None) -> list[Any]:
+        problem = ""
+        if path:
+            problem = self._guarded(lambda: self._take_picture(path))
+        return [*self._structural_updates(pictures=False).values(), problem or gr.skip()]
+
+    def _take_picture(self, path: str) -> None:
+        reference = self._services.inputs.keep(path, "init_image")
+        self._keep(self.draft.with_(init_image=reference, mask="", painting=""))
+
+    def _picture_removed(self) -> list[Any]:
+        self._keep(self.draft.with_(init_image="", mask="", painting=""))
+        return list(self._structural_updates(pictures=False).values())
+
+    def _painted(self, value: dict[str, Any] | None) -> Any:
+        """A new background, or a stroke: both are kept at once."""
+        return self._guarded(lambda: self._keep(painting.taken(self.draft, value, self._services.inputs))) or gr.skip()
+
+    def _generate(self, prompt: str, negative: str, count: float, seed: float | None, keep: bool) -> tuple[Any, Any]:
+        """Send the wish off. The texts come from the page itself: the last letters may not have reached the draft."""
+        number = int(seed) if seed is not None else None
+        draft = self._keep(
+            self.draft.with_(
+                prompt=prompt or "", negative_prompt=negative or "", count=int(count), seed=number, keep_seed=keep
+            )
+        )
+        made: list[Job] = []
+        problem = self._guarded(lambda: made.append(self._submit(draft)))
+        if not made:
+            return problem, gr.skip()
+        self._keep(draft.with_(seed=made[0].request.seed))
+        return json.dumps({"id": uuid.uuid4().hex, "job": made[0].id}), made[0].request.seed
+
+    def _submit(self, draft: Draft) -> Job:
+        if not draft.prompt.strip():
+            raise UserError("prompt-needed")
+        resolved = self._resolver.resolve(usable(draft, self._services.models, self._services.presets))
+        return self._services.orchestrator.submit(resolved.request, resolved.record)
+
+    def _guarded(self, act: Callable[[], object]) -> str:
+        """Run it; an error comes back as a notice for the page, and as nothing else."""
+        try:
+            act()
+        except EaselError as error:
+            log.info("refused code=%s", error.code)
+            return notice(error, remedies(error, self._request_or_none(), self._services.models), self._words)
+        return ""
+
+    def _request_or_none(self) -> GenerationRequest | None:
+        try:
+            return self._resolver.resolve(self.draft).request
+        except EaselError:
+            return None
+
+    # What it shows
+
+    def _resolved(self, draft: Draft) -> Any:
+        """The draft as a request; a draft that cannot be resolved is shown without what stands in the way."""
+        draft = usable(draft, self._services.models, self._services.presets)
+        try:
+            return self._resolver.resolve(draft)
+        except EaselError:
+            return self._resolver.resolve(draft.with_(values={}, preset="", quality=Quality.NORMAL))
+
+    def _all_updates(self) -> list[Any]:
+        draft = self.draft
+        texts = [draft.prompt, draft.negative_prompt, draft.count, draft.seed, draft.keep_seed]
+        return [*self._structural_updates(pictures=True).values(), *texts]
+
+    def _structural_updates(self, pictures: bool = False) -> Updates:
+        """What the structural components must look like; pictures are sent again only when `pictures` says so."""
+        draft = self._possible(self.draft)
+        resolved = self._resolved(draft)
+        found = family(resolved.record.family)
+        situation = Situation(found, resolved.request, draft.shape)
+        models = [
+            (record.title, record.id)
+            for record in self._services.models.all()
+            if set(family(record.family).tasks) & set(self._tasks)
+        ]
+        return {
+            self.task: gr.update(value=str(draft.task)),
+            self.picture: self._picture_update(draft, pictures),
+            self.canvas: self._canvas_update(draft, pictures),
+            self.shape: gr.update(choices=self._shapes(draft), value=str(draft.shape)),
+            self.quality: gr.update(value=str(draft.quality)),
+            self.model: gr.update(choices=models, value=resolved.record.id),
+            **{self.controls[control.field]: control.update(situation) for control in CONTROLS},
+        }
+
+    def _possible(self, draft: Draft) -> Draft:
+        """A draft of another tab's task (the very first one) becomes one of this tab's."""
+        return draft if draft.task in self._tasks else self._keep(draft.with_task(self._tasks[0]))
+
+    def _shapes(self, draft: Draft) -> list[tuple[str, str]]:
+        shown = [shape for shape in Shape if shape is not Shape.PICTURE or draft.task.needs_image]
+        return [(self._words(f"shape.{shape}"), str(shape)) for shape in shown]
+
+    def _picture_update(self, draft: Draft, anew: bool) -> Any:
+        visible = draft.task.needs_image and not draft.task.needs_mask
+        return gr.update(visible=visible, value=self._file(draft.init_image)) if anew else gr.update(visible=visible)
+
+    def _canvas_update(self, draft: Draft, anew: bool) -> Any:
+        visible = draft.task.needs_mask
+        if not anew or not visible:
+            return gr.update(visible=visible)
+        value = painting.shown(self._file(draft.init_image), self._file(draft.painting))
+        return gr.update(visible=visible, value=value)
+
+    def _file(self, reference: str) -> str | None:
+        if not reference:
+            return None
+        try:
+            path: Path = self._services.inputs.path_of(reference)
+        except EaselError:
+            return None
+        return str(path)
+
+
+def can_be_done(tasks: tuple[Task, ...], services: Services) -> bool:
+    """Whether a model on this computer can do one of the tasks."""
+    return any(set(family(record.family).tasks) & set(tasks) for record in services.models.all())
+
+
+def families_for(tasks: tuple[Task, ...]) -> tuple[str, ...]:
+    """The titles of the families that could do one of the tasks."""
+    return tuple(each.title for each in families() if set(each.tasks) & set(tasks))

@@ -1,0 +1,63 @@
+"""The page: five tabs over one set of services. Everything that moves is pushed by the feed, not polled by Gradio."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from app.services import Services
+from app.ui.form import GenerationForm, can_be_done, families_for
+from app.ui.settings_tab import SettingsTab
+from app.ui.views import IMAGE_TASKS, VIDEO_TASKS
+from app.ui.words import Words
+from engines.api import Task
+
+
+def build_page(services: Services, words: Words) -> gr.Blocks:
+    """The Gradio app, ready to be mounted."""
+    with gr.Blocks(title="Easel", analytics_enabled=False, fill_width=True) as page:
+        _skip_link(words)
+        with gr.Tabs(elem_id="tabs"):
+            _generation_tab(page, services, words, "image", IMAGE_TASKS)
+            _generation_tab(page, services, words, "video", VIDEO_TASKS)
+            _script_tab(words, "presets")
+            _script_tab(words, "history")
+            with gr.Tab(words("tab.settings"), id="settings", elem_id="tab-settings"):
+                SettingsTab(services, words).build()
+        gr.HTML('<footer data-easel="status"></footer>', padding=False, elem_id="status")
+    return page
+
+
+def _skip_link(words: Words) -> None:
+    gr.HTML(f'<a class="skip" href="#image-prompt">{words("page.skip")}</a>', padding=False, elem_id="skip")
+
+
+def _generation_tab(page: gr.Blocks, services: Services, words: Words, tab: str, tasks: tuple[Task, ...]) -> None:
+    with gr.Tab(words(f"tab.{tab}"), id=tab, elem_id=f"tab-{tab}"):
+        if not can_be_done(tasks, services):
+            gr.HTML(_nothing_yet(words, tab, tasks), padding=False)
+            return
+        form = GenerationForm(services, words, tab, tasks)
+        with gr.Row(elem_classes="workbench", equal_height=False):
+            with gr.Column(scale=4, min_width=320, elem_classes="wish"):
+                form.build()
+            with gr.Column(scale=6, min_width=360, elem_classes="result"):
+                gr.HTML(f'<section data-easel="stage" data-tab="{tab}"></section>', padding=False)
+            with gr.Column(scale=1, min_width=132, elem_classes="made"):
+                gr.HTML(f'<section data-easel="strip" data-tab="{tab}"></section>', padding=False)
+        form.wire(page)
+
+
+def _nothing_yet(words: Words, tab: str, tasks: tuple[Task, ...]) -> str:
+    """What the tab is for, and what is missing: an empty place that teaches."""
+    known = families_for(tasks)
+    way_out = words(f"{tab}.none.families", families=", ".join(known)) if known else words(f"{tab}.none.no-family")
+    return (
+        f'<section class="empty" data-easel="empty"><h2>{words(f"{tab}.none.title")}</h2>'
+        f"<p>{words(f'{tab}.none.text')}</p><p>{way_out}</p></section>"
+    )
+
+
+def _script_tab(words: Words, name: str) -> None:
+    """A tab whose whole content the page's script makes."""
+    with gr.Tab(words(f"tab.{name}"), id=name, elem_id=f"tab-{name}"):
+        gr.HTML(f'<section data-easel="{name}"></section>', padding=False)

@@ -1,0 +1,169 @@
+"""Changes to a form that come from elsewhere on the page: a picture of the history, a preset, a dropped file, a fix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.drafts import Draft
+from app.foreign import summary, with_settings
+from app.ui.routes import Desk, body, route, text
+from app.ui.views import tab_of
+from app.wishes import Shape
+from engines.api import FileMetadata, Task, UserError, open_image, picture_size, read_metadata
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+DRAFT_FIELDS = ("model", "preset", "prompt", "negative_prompt", "count", "seed")
+
+
+def routes(desk: Desk) -> list[Route]:
+    """The routes of this module."""
+    return [
+        route(desk, "/drafts/{tab}", _change),
+        route(desk, "/drop", _drop),
+    ]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A picture that a draft is to take something from: its file, and what it says of itself."""
+
+    path: Path
+    metadata: FileMetadata
+
+
+async def _change(desk: Desk, request: Request) -> Response:
+    """Apply one action to the draft of a tab; answers with the tab where the draft now is."""
+    data = await body(request)
+    tab, draft = await run_in_threadpool(_changed, desk, request.path_params["tab"], data)
+    desk.services.drafts.put(tab, draft)
+    return JSONResponse({"tab": tab})
+
+
+def _changed(desk: Desk, tab: str, data: dict[str, Any]) -> tuple[str, Draft]:
+    if tab not in ("image", "video"):
+        raise UserError("page-message-broken", why=f"there is no tab {tab}")
+    draft = desk.services.drafts.get(tab)
+    match text(data, "action"):
+        case "set":
+            return tab, _set(draft, data.get("values"))
+        case "preset":
+            return tab, _with_preset(desk, draft, text(data, "id"))
+        case "new":
+            return tab, draft.with_(prompt="", negative_prompt="", keep_seed=False, count=1)
+        case "use":
+            return _use(desk, tab, draft, data)
+        case action:
+            raise UserError("page-message-broken", why=f"there is no action {action}")
+
+
+def _set(draft: Draft, values: object) -> Draft:
+    """A fix: fields of the draft or of the request; None gives a field back to preset and model."""
+    if not isinstance(values, dict):
+        raise UserError("page-message-broken", why="values is missing or is not an object")
+    for name, value in values.items():
+        own = name in DRAFT_FIELDS
+        draft = draft.with_(**{name: "" if value is None else value}) if own else draft.with_value(name, value)
+    return draft.with_(shape=Shape.OWN) if {"width", "height"} & set(values) else draft
+
+
+def _with_preset(desk: Desk, draft: Draft, name: str) -> Draft:
+    """The preset's values take over; what was set by hand before gives way, the words and the pictures stay."""
+    if not name:
+        return draft.with_(preset="")
+    preset = desk.services.presets.get(name)
+    changed = draft.with_task(preset.task) if preset.task is not draft.task else draft
+    own_size = {"width", "height"} & set(preset.values)
+    shape = Shape.OWN if own_size else Shape.SQUARE if draft.shape is Shape.OWN else changed.shape
+    count = preset.values.get("count", draft.count)
+    prompts = {key: preset.values[key] for key in ("prompt", "negative_prompt") if preset.values.get(key)}
+    return changed.with_(preset=preset.id, values={}, model="", shape=shape, count=count, **prompts)
+
+
+def _use(desk: Desk, tab: str, draft: Draft, data: dict[str, Any]) -> tuple[str, Draft]:
+    """Take something from a picture: "settings" (all), "prompt", "seed", "vary", "input", "inpaint", "video", "both"."""
+    given, what = _given(desk, data), text(data, "what")
+    match what:
+        case "prompt" | "seed" | "vary" | "settings":
+            return _with_words(desk, draft, given.metadata, what)
+        case "input":
+            return tab, _with_input(desk, draft, given.path, Task.IMAGE_TO_VIDEO if tab == "video" else None)
+        case "inpaint":
+            return "image", _with_input(desk, desk.services.drafts.get("image"), given.path, Task.INPAINT)
+        case "video":
+            return "video", _with_input(desk, desk.services.drafts.get("video"), given.path, Task.IMAGE_TO_VIDEO)
+        case "both":
+            tab, changed = _with_words(desk, draft, given.metadata, "settings")
+            return tab, _with_input(desk, changed.with_value("strength", None), given.path, None)
+        case _:
+            raise UserError("page-message-broken", why=f"nothing called {what} can be used")
+
+
+def _with_words(desk: Desk, draft: Draft, found: FileMetadata, what: str) -> tuple[str, Draft]:
+    if found.request is None and not found.settings:
+        raise UserError("no-settings-in-file", path="the picture", kind=found.kind)
+    tab = tab_of(found.request.task) if found.request is not None else "image"
+    target = desk.services.drafts.get(tab) if found.request is not None and tab != tab_of(draft.task) else draft
+    all_of_it = with_settings(target, found)
+    match what:
+        case "prompt":
+            return tab, target.with_(prompt=all_of_it.prompt, negative_prompt=all_of_it.negative_prompt)
+        case "seed":
+            return tab, target.with_(seed=all_of_it.seed, keep_seed=True)
+        case "vary":
+            return tab, all_of_it.with_(keep_seed=False)
+        case _:
+            return tab, all_of_it
+
+
+def _with_input(desk: Desk, draft: Draft, path: Path, task: Task | None) -> Draft:
+    """The picture becomes what is started from, in the present task where that starts from one."""
+    reference = desk.services.inputs.keep(str(path), "init_image")
+    wanted = task or (draft.task if draft.task.needs_image else Task.IMAGE_TO_IMAGE)
+    return draft.with_task(wanted).with_(init_image=reference, mask="", painting="")
+
+
+def _given(desk: Desk, data: dict[str, Any]) -> _Given:
+    """The picture that a message names: one of the history by its id, or a dropped one by its reference."""
+    if "picture" in data:
+        picture = desk.services.history.get(text(data, "picture"))
+        if picture.request is not None:
+            return _Given(picture.path, FileMetadata("easel", picture.request))
+        return _Given(picture.path, read_metadata(picture.path))
+    path = desk.services.inputs.path_of(text(data, "reference"))
+    return _Given(path, read_metadata(path))
+
+
+async def _drop(desk: Desk, request: Request) -> Response:
+    """Keep a dropped or pasted picture, and say what it is: the page asks the person what to do with it."""
+    name = request.query_params.get("name", "")
+    suffix = Path(name).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UserError("drop-not-a-picture", name=Path(name).name or "?", kinds=", ".join(SUFFIXES))
+    return JSONResponse(await run_in_threadpool(_taken_in, desk, await request.body(), suffix))
+
+
+def _taken_in(desk: Desk, data: bytes, suffix: str) -> dict[str, Any]:
+    reference = desk.services.inputs.keep_bytes(data, suffix)
+    path = desk.services.inputs.path_of(reference)
+    try:
+        open_image(path)
+        width, height = picture_size(path)
+    except UserError:
+        path.unlink(missing_ok=True)
+        raise
+    found = read_metadata(path)
+    return {
+        "reference": reference,
+        "kind": found.kind,
+        "settings": summary(found),
+        "usable": found.request is not None or "Steps" in found.settings,
+        "width": width,
+        "height": height,
+    }

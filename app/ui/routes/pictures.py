@@ -1,0 +1,135 @@
+"""Pictures and thumbnails by id, the history that they come from, and what can be done with one."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from app import system
+from app.history import Picture, Query
+from app.ui.routes import Desk, body, route
+from app.ui.views import day_title
+from engines.api import UserError
+
+FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+INLINE = ("image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm")
+
+
+def routes(desk: Desk) -> list[Route]:
+    """The routes of this module."""
+    return [
+        route(desk, "/pictures/{id}", _picture, "GET"),
+        route(desk, "/thumbnails/{id}", _thumbnail, "GET"),
+        route(desk, "/pictures/{id}/show", _show_in_folder),
+        route(desk, "/pictures/{id}/favourite", _favourite),
+        route(desk, "/pictures/{id}/trash", _trash),
+        route(desk, "/history", _history, "GET"),
+        route(desk, "/history/filters", _filters, "GET"),
+        route(desk, "/history/rebuild", _rebuild),
+        route(desk, "/outputs/show", _show_outputs),
+    ]
+
+
+async def _picture(desk: Desk, request: Request) -> Response:
+    picture = _existing(desk, request)
+    media = mimetypes.guess_type(picture.path.name)[0] or "application/octet-stream"
+    inline = media in INLINE and "download" not in request.query_params
+    return FileResponse(
+        picture.path,
+        media_type=media,
+        filename=picture.path.name,
+        content_disposition_type="inline" if inline else "attachment",
+        headers={"Cache-Control": "private, no-cache"},
+    )
+
+
+async def _thumbnail(desk: Desk, request: Request) -> Response:
+    picture = _existing(desk, request)
+    path = await run_in_threadpool(desk.services.thumbnails.of, picture.path)
+    return FileResponse(path, media_type="image/webp", headers={"Cache-Control": "private, no-cache"})
+
+
+async def _show_in_folder(desk: Desk, request: Request) -> Response:
+    await run_in_threadpool(system.show_file, _existing(desk, request).path)
+    return JSONResponse({})
+
+
+async def _show_outputs(desk: Desk, request: Request) -> Response:
+    await run_in_threadpool(system.open_folder, desk.services.outputs.folder)
+    return JSONResponse({})
+
+
+async def _favourite(desk: Desk, request: Request) -> Response:
+    wanted = (await body(request)).get("favourite") is True
+    picture = await run_in_threadpool(desk.services.history.set_favourite, request.path_params["id"], wanted)
+    return JSONResponse(picture_view(picture))
+
+
+async def _trash(desk: Desk, request: Request) -> Response:
+    await run_in_threadpool(desk.services.history.trash, request.path_params["id"])
+    desk.feed.tell("trashed", {"picture": request.path_params["id"]})
+    return JSONResponse({})
+
+
+async def _history(desk: Desk, request: Request) -> Response:
+    asked = request.query_params
+    query = Query(
+        text=asked.get("text", ""),
+        task=asked.get("task", ""),
+        model=asked.get("model", ""),
+        favourites=asked.get("favourites") == "true",
+        day=asked.get("day", ""),
+        before=_number(asked.get("before")),
+    )
+    found = await run_in_threadpool(desk.services.history.search, query)
+    return JSONResponse({"pictures": [picture_view(picture) for picture in found], "more": len(found) == query.limit})
+
+
+async def _filters(desk: Desk, request: Request) -> Response:
+    history = desk.services.history
+    days = [{"day": day, "title": day_title(day, desk.words), "count": count} for day, count in history.days()]
+    return JSONResponse({"days": days, "models": list(history.models())})
+
+
+async def _rebuild(desk: Desk, request: Request) -> Response:
+    return JSONResponse({"found": await run_in_threadpool(desk.services.history.rebuild)})
+
+
+def picture_view(picture: Picture) -> dict[str, Any]:
+    """A picture of the history as the page reads it; no path leaves the server."""
+    return {
+        "picture": picture.id,
+        "url": f"/easel/pictures/{picture.id}",
+        "thumbnail": f"/easel/thumbnails/{picture.id}",
+        "name": picture.path.name,
+        "media": picture.media_type,
+        "created": picture.created,
+        "task": picture.task,
+        "model": picture.model,
+        "prompt": picture.prompt,
+        "negative": picture.negative_prompt,
+        "seed": picture.seed,
+        "width": picture.width,
+        "height": picture.height,
+        "favourite": picture.favourite,
+        "replay": picture.request is not None,
+    }
+
+
+def _existing(desk: Desk, request: Request) -> Picture:
+    picture = desk.services.history.get(request.path_params["id"])
+    if not picture.path.is_file():
+        raise UserError("picture-gone", path=str(picture.path))
+    return picture
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        return float(value) if value else None
+    except ValueError:
+        return None

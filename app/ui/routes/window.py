@@ -1,0 +1,89 @@
+"""The page as a whole: its words, the state of this computer, the debug report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app import machine, system
+from app.places import readable
+from app.report import Report, build_report, read_jobs
+from app.ui.routes import Desk, body, route, text
+from engines.api import UserError
+
+
+def routes(desk: Desk) -> list[Route]:
+    """The routes of this module."""
+    return [
+        route(desk, "/texts", _texts, "GET"),
+        route(desk, "/status", _status, "GET"),
+        route(desk, "/report", _report, "GET"),
+        route(desk, "/report", _save_report),
+        route(desk, "/report/show", _show_report),
+        route(desk, "/loaded", _loaded),
+    ]
+
+
+async def _texts(desk: Desk, request: Request) -> Response:
+    return JSONResponse({"language": desk.words.language, "texts": desk.words.all})
+
+
+async def _status(desk: Desk, request: Request) -> Response:
+    """Device with its free memory, and the model that is used when nobody chooses one."""
+    return JSONResponse(await run_in_threadpool(_facts, desk))
+
+
+def _facts(desk: Desk) -> dict[str, Any]:
+    memory = machine.memory()
+    cards = machine.gpus_or_none()
+    if cards:
+        card = cards[0]
+        device = desk.words("status.gpu", name=card.name, free=readable(card.memory_free * 2**20))
+    else:
+        device = desk.words("status.cpu", free=readable(memory.available))
+    return {"device": device, "models": len(desk.services.models.all())}
+
+
+async def _loaded(desk: Desk, request: Request) -> Response:
+    """The page is up: now there is time to get the engine ready."""
+    await run_in_threadpool(desk.services.orchestrator.warm_up)
+    return JSONResponse({})
+
+
+async def _report(desk: Desk, request: Request) -> Response:
+    report = await run_in_threadpool(_build, desk)
+    return JSONResponse({"files": [{"name": name, "text": content} for name, content in report.files.items()]})
+
+
+def _build(desk: Desk) -> Report:
+    services = desk.services
+    return build_report(services.paths, services.settings, services.models.all(), read_jobs(services.paths))
+
+
+async def _save_report(desk: Desk, request: Request) -> Response:
+    """Save the files that are ticked; answers with the report's name."""
+    wanted = (await body(request)).get("files")
+    if not isinstance(wanted, list) or not wanted:
+        raise UserError("report-empty")
+    report = await run_in_threadpool(_build, desk)
+    chosen = Report({name: content for name, content in report.files.items() if name in wanted})
+    path = reports_folder(desk) / f"easel-report-{time.strftime('%Y%m%d-%H%M%S')}.zip"
+    await run_in_threadpool(chosen.save, path)
+    return JSONResponse({"name": path.name, "folder": path.parent.name})
+
+
+async def _show_report(desk: Desk, request: Request) -> Response:
+    name = Path(text(await body(request), "name")).name
+    await run_in_threadpool(system.show_file, reports_folder(desk) / name)
+    return JSONResponse({})
+
+
+def reports_folder(desk: Desk) -> Path:
+    """Where reports are saved: beside the logs, where nothing else is."""
+    return desk.services.paths.logs / "reports"

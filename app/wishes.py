@@ -1,0 +1,68 @@
+"""Plain wishes in numbers: a shape becomes width and height, a quality becomes steps. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+from engines.api import Limits
+
+
+class Shape(StrEnum):
+    """The outline of a picture, as a person says it."""
+
+    SQUARE = "square"
+    PORTRAIT = "portrait"
+    LANDSCAPE = "landscape"
+    WIDE = "wide"
+    PICTURE = "picture"
+    OWN = "own"
+
+
+class Quality(StrEnum):
+    """How much work goes into a picture."""
+
+    DRAFT = "draft"
+    NORMAL = "normal"
+    BEST = "best"
+
+
+# Width over height. Rounded to 64 pixels, they give the sizes that the common models were trained on.
+RATIOS = {Shape.SQUARE: 1.0, Shape.PORTRAIT: 3 / 4, Shape.LANDSCAPE: 4 / 3, Shape.WIDE: 16 / 9}
+# Steps in parts of what the model or the preset asks for.
+EFFORT = {Quality.DRAFT: 0.4, Quality.NORMAL: 1.0, Quality.BEST: 1.6}
+FEWEST = 4  # steps; below it a draft says nothing about the picture (models made for fewer keep their own number)
+COARSE = 64  # pixels: models are trained on multiples of it
+COARSE_FROM = 384  # pixels a side; smaller models have no room for such coarse steps
+
+
+def steps_for(quality: Quality, usual: int, most: int) -> int:
+    """Steps for a quality, where `usual` is what model and preset ask for and `most` the family's limit."""
+    return min(most, max(round(usual * EFFORT[quality]), min(usual, FEWEST)))
+
+
+def size_for(
+    shape: Shape, usual: tuple[int, int], limits: Limits, picture: tuple[int, int] | None = None
+) -> tuple[int, int]:
+    """Width and height in pixels for a shape, with about as many pixels as `usual` and within `limits`.
+
+    `Shape.PICTURE` takes the outline of `picture` (width, height); `Shape.OWN` is `usual` itself.
+    """
+    ratio = picture[0] / picture[1] if shape is Shape.PICTURE and picture else RATIOS.get(shape)
+    if ratio is None:
+        return usual
+    multiple = _multiple(usual, limits)
+    width = math.sqrt(usual[0] * usual[1] * ratio)
+    height = width / ratio
+    if (least := min(width, height)) < limits.min_side:  # grow both: a side at its limit must not bend the shape
+        width, height = width * limits.min_side / least, height * limits.min_side / least
+    return _fitted(width, multiple, limits), _fitted(height, multiple, limits)
+
+
+def _multiple(usual: tuple[int, int], limits: Limits) -> int:
+    coarse = math.lcm(COARSE, limits.side_multiple)
+    return coarse if min(usual) >= COARSE_FROM else limits.side_multiple
+
+
+def _fitted(side: float, multiple: int, limits: Limits) -> int:
+    return int(min(max(round(side / multiple) * multiple, limits.min_side), limits.max_side // multiple * multiple))

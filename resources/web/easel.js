@@ -1,0 +1,103 @@
+// The page's script: fills the places that Gradio leaves for it, and connects them with what goes on in Easel.
+
+import { post } from "./api.js";
+import { loadWords, t } from "./words.js";
+import * as feed from "./feed.js";
+import { place, watchPlaces } from "./mounts.js";
+import { change, currentTab, field, generate, generationTab, openTab } from "./form.js";
+import { addCommand, clearNotice, formNotice, makeNoticePlace } from "./notice.js";
+import { makeStage } from "./stage.js";
+import { makeStrip } from "./strip.js";
+import { makeStatus, markBusy, stopRunning } from "./status.js";
+import { makePresetRow, makePresetsTab } from "./presets.js";
+import { makeHistory } from "./history.js";
+import { openReport } from "./report.js";
+import { watchDrops } from "./drop.js";
+
+// What the window's menu and buttons anywhere on the page can ask for.
+const commands = {
+  report: openReport,
+  outputs: () => post("/outputs/show").catch(() => {}),
+  stop: stopRunning,
+  about: () => openTab("settings"),
+  async new() {
+    openTab("image");
+    await change("image", { action: "new" });
+    field("image", "prompt")?.focus();
+  },
+};
+
+function watchKeys() {
+  addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      const tab = currentTab();
+      if (tab !== "image" && tab !== "video") return;
+      event.preventDefault();
+      generate(tab);
+    }
+    const dialogOpen = document.querySelector("dialog[open]");
+    const inList = event.target.closest?.("[role='listbox'], [aria-expanded='true']");
+    if (event.key === "Escape" && !dialogOpen && !inList && feed.running()) stopRunning();
+  }, true);
+  addEventListener("click", (event) => {
+    const command = event.target.closest?.("[data-command]")?.dataset.command;
+    if (command) commands[command]?.();
+    const stop = event.target.closest?.("#image-stop, #video-stop");
+    if (stop) stopRunning();
+  });
+}
+
+// How long the prompt is, in words: what a person can count.
+function countWords() {
+  addEventListener("input", (event) => {
+    const box = event.target.closest?.("#image-prompt, #video-prompt");
+    if (box) showCount(box, event.target.value);
+  });
+}
+
+function showCount(box, text) {
+  const count = text.trim() ? text.trim().split(/\s+/u).length : 0;
+  box.dataset.count = count ? t("form.words", { count }) : "";
+}
+
+window.easel = {
+  notice: formNotice,
+  run: (name) => commands[name]?.(),
+  clearNotice,
+};
+
+async function start() {
+  await loadWords();
+  addCommand("report", openReport);
+  addCommand("outputs", commands.outputs);
+  place("stage", makeStage);
+  place("strip", makeStrip);
+  place("status", makeStatus);
+  place("notice", makeNoticePlace);
+  place("presets", (element, tab) => (tab ? makePresetRow(element, tab) : makePresetsTab(element)));
+  place("history", makeHistory);
+  watchPlaces();
+  watchKeys();
+  watchDrops();
+  countWords();
+  markBusy();
+  feed.connect();
+  whenUsable(() => {
+    document.documentElement.dataset.easelReady = "";
+    setTimeout(() => post("/loaded").catch(() => {}), 500);
+  });
+}
+
+// The page is usable when there is a prompt to write into (or the words why there is none).
+function whenUsable(tell) {
+  const there = () => field(generationTab(), "prompt") ?? document.querySelector('[data-easel="empty"]');
+  if (there()) return tell();
+  const observer = new MutationObserver(() => {
+    if (!there()) return;
+    observer.disconnect();
+    tell();
+  });
+  observer.observe(document.body, { childList: true, subtree: true });
+}
+
+start();

@@ -1,0 +1,47 @@
+// The form is Gradio's. Changes that come from elsewhere go to the server's draft, and the form is then shown anew.
+
+import { post } from "./api.js";
+import { problem } from "./notice.js";
+
+export const control = (tab, name) => document.querySelector(`#${tab}-${name}`);
+export const field = (tab, name) => control(tab, name)?.querySelector("textarea, input") ?? null;
+
+export function currentTab() {
+  const open = document.querySelector('#tabs [role="tab"][aria-selected="true"]');
+  return open?.id.replace(/^tab-|-button$/g, "") ?? "image";
+}
+
+export function openTab(name) {
+  document.querySelector(`#tab-${name}-button`)?.click();
+}
+
+export const generationTab = () => (currentTab() === "video" ? "video" : "image");
+
+// Apply an action to a draft, show the form anew, and go to its tab. Returns the tab, or null when it was refused.
+export async function change(tab, action) {
+  try {
+    const { tab: found } = await post(`/drafts/${tab}`, action);
+    window.easelBridges?.[found]?.("click", {});
+    openTab(found);
+    return found;
+  } catch (error) {
+    problem(tab, error);
+    return null;
+  }
+}
+
+export function press(tab, name) {
+  const found = document.querySelector(`#${tab}-${name}`);
+  if (found && !found.disabled) found.click();
+}
+
+// Generate, unless something of this tab runs already: then the wish waits its turn.
+export function generate(tab) {
+  press(tab, document.body.classList.contains("busy") ? "queue" : "generate");
+}
+
+// The form is shown anew a moment after a change; what is pressed too early would send the old wish.
+export async function changeAndGenerate(tab, action) {
+  const found = await change(tab, action);
+  if (found) setTimeout(() => generate(found), 400);
+}
