@@ -14,12 +14,12 @@ STOPPED, BROKEN_PIPE = 130, 141  # 128 + SIGINT, 128 + SIGPIPE: what shells say 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 a bug, 2 user, 3 resources, 4 network, 130 stopped."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    from app.cli import cli
     from app.cli.show import prepare_streams
+    from app.commands import cli, with_default
 
     prepare_streams()
     try:
-        cli(args=given, prog_name="easel")
+        cli(args=with_default(given), prog_name="easel")
         return _flush()
     except SystemExit as leaving:
         return _flush() or _status(leaving)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from app.drafts import DraftStore
 from app.engine_pool import EnginePool
 from app.history import HistoryStore, Recorder
@@ -19,14 +22,19 @@ from app.thumbnails import ThumbnailStore
 from engines.api import WorkerEngine, local_engine
 
 
-def build_services(paths: Paths | None = None, *, in_process: bool = False) -> Services:
-    """Everything a face is given. `in_process` runs the engine in this process, for debugging."""
+def build_services(
+    paths: Paths | None = None, *, in_process: bool = False, more_models: Sequence[Path] = ()
+) -> Services:
+    """Everything a face is given. `in_process` runs the engine in this process, for debugging.
+
+    `more_models` are folders with models for this start alone.
+    """
     paths = paths or Paths.default()
     paths.ensure()
     settings_store = SettingsStore(paths.settings_file)
     settings = settings_store.current
     setup_logging(paths, settings)
-    models = ModelStore((STARTER, paths.models, *settings.model_folders))
+    models = ModelStore((STARTER, paths.models, *settings.model_folders, *more_models))
     inputs = InputStore(paths.inputs)
     outputs = OutputStore(settings.output_folder or paths.outputs)
     worker_log = paths.logs / "engine.log"
@@ -34,8 +42,8 @@ def build_services(paths: Paths | None = None, *, in_process: bool = False) -> S
     ledger = JobLedger(paths.ledger)
     orchestrator = Orchestrator(ledger, pool, models, inputs, outputs, paths.staging, settings.save_metadata)
     presets = PresetStore(BUNDLED_PRESETS, paths.presets)
-    apply_settings(settings, paths, outputs, orchestrator)
     history = HistoryStore(paths.history, paths.favourites, outputs.folder)
+    apply_settings(settings, paths, outputs, history, orchestrator)
     orchestrator.subscribe(Recorder(history).on_event)
     return Services(
         paths=paths,

@@ -26,7 +26,16 @@ from send2trash import send2trash
 from app.events import Event
 from app.files import write_atomic
 from app.jobs import Job
-from engines.api import Artifact, EaselError, GenerationRequest, UserError, picture_size, read_metadata
+from engines.api import (
+    SEED_MAX,
+    Artifact,
+    EaselError,
+    FileMetadata,
+    GenerationRequest,
+    UserError,
+    picture_size,
+    read_metadata,
+)
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +102,15 @@ class HistoryStore:
         self._lock = threading.RLock()
         self._favourites = self._load_favourites()
         index.parent.mkdir(parents=True, exist_ok=True)
-        self._missing = not index.exists()
         self._db = self._open()
 
     @property
     def missing(self) -> bool:
-        """Whether the index was lost, broken or of another version, so that `rebuild` is needed."""
-        return self._missing
+        """Whether the index was lost, broken or of another version, so that `rebuild` is needed.
+
+        It is until a rebuild has come to its end, also when Easel was closed before.
+        """
+        return self._rows("PRAGMA user_version", ())[0][0] == 0
 
     def add(self, job: Job, artifact: Artifact) -> Picture:
         """List a published file."""
@@ -107,7 +118,7 @@ class HistoryStore:
         picture = Picture(
             id=picture_id(artifact.path, self.outputs),
             path=artifact.path,
-            created=time.time(),
+            created=_changed(artifact.path) or time.time(),  # the file's time, as after a rebuild
             task=str(request.task),
             model=request.model,
             prompt=request.prompt,
@@ -169,22 +180,20 @@ class HistoryStore:
         except OSError as error:
             raise UserError("picture-not-trashed", path=str(found.path), why=error.strerror or str(error)) from error
         self._write("DELETE FROM pictures WHERE id = ?", [(picture,)])
+        self._forget_star(found.path)
 
     def rebuild(self, check: Callable[[], None] = lambda: None) -> int:
         """Make the index again from the files in the outputs folder; returns how many are listed.
 
         `check` is called between files and may raise to end it; what was read by then stays listed.
         """
-        gone = [
-            (row["id"],) for row in self._rows("SELECT id, path FROM pictures", ()) if not Path(row["path"]).exists()
-        ]
-        self._write("DELETE FROM pictures WHERE id = ?", gone)
-        known = {row["path"]: _picture(row) for row in self._rows("SELECT * FROM pictures", ())}
+        rows = self._rows("SELECT id, path, created, job FROM pictures", ())
+        self._write("DELETE FROM pictures WHERE id = ?", [(row["id"],) for row in rows if not _there(row)])
+        known = {row["path"]: row for row in rows}
         for path in output_files(self.outputs):
             check()
-            if str(path) not in known and (picture := self._from_file(path)) is not None:
-                self._put([picture])
-        self._missing = False
+            self._read_again(path, known.get(str(path)))
+        self._write(f"PRAGMA user_version = {SCHEMA_VERSION}", [()])
         return self._rows("SELECT COUNT(*) AS number FROM pictures", ())[0]["number"]
 
     def close(self) -> None:
@@ -192,25 +201,32 @@ class HistoryStore:
         with self._lock:
             self._db.close()
 
-    def _from_file(self, path: Path) -> Picture | None:
-        media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    def _read_again(self, path: Path, row: sqlite3.Row | None) -> None:
+        """List the file, unless its row is of the file's time; a file that cannot be read is not listed."""
+        if row is not None and row["created"] == _changed(path):
+            return
         try:
-            request, (width, height) = None, (0, 0)
-            if not media.startswith("video/"):
-                request, (width, height) = read_metadata(path).request, picture_size(path)
-            created = path.stat().st_mtime
-        except (EaselError, OSError) as error:
+            self._put([replace(self._from_file(path), job=row["job"] if row is not None else "")])
+        except (EaselError, OSError, UnicodeError) as error:  # UnicodeError: SQLite takes no name that is not UTF-8
             log.info("a file of the outputs folder is left out why=%s", type(error).__name__)
-            return None
+            if row is not None:
+                self._write("DELETE FROM pictures WHERE id = ?", [(row["id"],)])
+
+    def _from_file(self, path: Path) -> Picture:
+        media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        found, (width, height) = FileMetadata("unknown"), (0, 0)
+        if not media.startswith("video/"):
+            found, (width, height) = read_metadata(path), picture_size(path)
+        request, said = found.request, found.settings
         return Picture(
             id=picture_id(path, self.outputs),
             path=path,
-            created=created,
+            created=path.stat().st_mtime,
             task=str(request.task) if request else "",
-            model=request.model if request else "",
-            prompt=request.prompt if request else "",
-            negative_prompt=request.negative_prompt if request else "",
-            seed=request.seed if request else 0,
+            model=request.model if request else said.get("Model", ""),
+            prompt=request.prompt if request else said.get("Prompt", ""),
+            negative_prompt=request.negative_prompt if request else said.get("Negative prompt", ""),
+            seed=request.seed if request else _seed(said.get("Seed", "")),
             width=width,
             height=height,
             media_type=media,
@@ -231,7 +247,6 @@ class HistoryStore:
         except (sqlite3.DatabaseError, OldIndex) as error:
             log.warning("the history's index cannot be used (%s) and is made again", error)
         _set_aside(self._index)
-        self._missing = True
         return _connect(self._index)
 
     def _load_favourites(self) -> set[str]:
@@ -244,6 +259,17 @@ class HistoryStore:
             log.warning("the favourites cannot be read", exc_info=True)
             _set_aside(self._favourites_file)
             return set()
+
+    def _forget_star(self, path: Path) -> None:
+        """A later picture may get the trashed one's name, and must not get its star."""
+        with self._lock:
+            if (name := self._name(path)) not in self._favourites:
+                return
+            self._favourites.discard(name)
+            try:
+                self._save_favourites()
+            except OSError:  # the picture is in the trash already: that is no failure
+                log.warning("the favourites cannot be written", exc_info=True)
 
     def _save_favourites(self) -> None:
         content = {"schema_version": SCHEMA_VERSION, "favourites": sorted(self._favourites)}
@@ -311,8 +337,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             raise sqlite3.DatabaseError("damaged")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last rows; the files bring them back
-        db.executescript(SCHEMA)
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.executescript(SCHEMA)  # the version stays 0 until the first rebuild is done
         return db
 
 
@@ -323,6 +348,23 @@ def _closing_on_error(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     except Exception:
         db.close()  # or Windows would not let the file be renamed
         raise
+
+
+def _there(row: sqlite3.Row) -> bool:
+    return Path(row["path"]).exists()
+
+
+def _changed(path: Path) -> float:
+    """The file's time in seconds since the epoch; 0 when it is not there."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _seed(text: str) -> int:
+    """A seed as another program wrote it; 0 for none, and for one that is no seed of ours."""
+    return int(text) if text.isdecimal() and len(text) <= 10 and int(text) <= SEED_MAX else 0
 
 
 def _set_aside(path: Path) -> None:

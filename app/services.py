@@ -42,7 +42,7 @@ class Services:
     def change_settings(self, **changes: object) -> Settings:
         """Save changed settings and let them hold from the next job and the next message on. Raises `UserError`."""
         settings = self.settings_store.change(**changes)
-        apply_settings(settings, self.paths, self.outputs, self.orchestrator)
+        apply_settings(settings, self.paths, self.outputs, self.history, self.orchestrator)
         return settings
 
     def __enter__(self) -> Self:
@@ -51,12 +51,18 @@ class Services:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the engine and give files and locks back."""
         self.orchestrator.close()
         self.history.close()
 
 
-def apply_settings(settings: Settings, paths: Paths, outputs: OutputStore, orchestrator: Orchestrator) -> None:
+def apply_settings(
+    settings: Settings, paths: Paths, outputs: OutputStore, history: HistoryStore, orchestrator: Orchestrator
+) -> None:
     """Tell the parts what the settings mean for them."""
     use_language(settings.language)
-    outputs.folder = settings.output_folder or paths.outputs
+    outputs.folder = history.outputs = settings.output_folder or paths.outputs
     orchestrator.save_metadata = settings.save_metadata

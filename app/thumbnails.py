@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -28,13 +29,14 @@ class ThumbnailStore:
         """The thumbnail of an image file. Raises `UserError("thumbnail-impossible")`."""
         try:
             stat = path.stat()
-            name = hashlib.sha256(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0{self._side}".encode()).hexdigest()
+            key = f"{path.absolute()}\0{stat.st_size}\0{stat.st_mtime_ns}\0{self._side}"
+            name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()  # names need not be UTF-8
             kept = self._folder / f"{name}.webp"
             if not kept.exists():
                 write_atomic(kept, self._small(path))
                 self._count()
         except (EaselError, OSError) as error:
-            raise UserError("thumbnail-impossible", path=str(path), why=str(error)) from error
+            raise UserError("thumbnail-impossible", path=str(path), why=_why(error)) from error
         return kept
 
     def _small(self, path: Path) -> bytes:
@@ -52,8 +54,9 @@ class ThumbnailStore:
 
     def _count(self) -> None:
         self._made += 1
-        if self._made % LOOK_EVERY == 0:
-            self.tidy()
+        if self._made % LOOK_EVERY == 1:  # the first too: few sessions make 200
+            with contextlib.suppress(OSError):  # another program may tidy at the same time
+                self.tidy()
 
     def tidy(self) -> None:
         """Remove the oldest thumbnails until the cache is within its limit."""
@@ -64,3 +67,10 @@ class ThumbnailStore:
                 return
             path.unlink(missing_ok=True)
             size -= stat.st_size
+
+
+def _why(error: EaselError | OSError) -> str:
+    """The reason alone: the titles of `open_image` speak of a picture to start from."""
+    if isinstance(error, EaselError):
+        return str(error.params.get("why") or error.message.cause)
+    return error.strerror or str(error)

@@ -41,7 +41,7 @@ def cli_page() -> str:
     import typer
     from typer.testing import CliRunner
 
-    from app.cli import cli
+    from app.commands import cli
 
     parts = [f"{NOTE}# Command line\n"]
     for path in _paths(typer.main.get_command(cli), []):

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from app.cli import generate, jobs, models, presets, system, window
+from app.cli import generate, jobs, models, presets, system
 
 cli = typer.Typer(
     name="easel",
     help="Make pictures from words, on this computer alone.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -36,7 +36,6 @@ def _easel(
 
 
 cli.command("generate")(generate.generate)
-cli.command("ui", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(window.ui)
 cli.command("info")(models.info_file)
 cli.command("resume")(jobs.resume)
 cli.add_typer(jobs.group, name="jobs")

@@ -23,6 +23,7 @@ from app.remedies import remedies
 from app.services import Services
 from app.ui import painting
 from app.ui.controls import CONTROLS, Situation
+from app.ui.html import mount
 from app.ui.notices import notice
 from app.ui.words import Words
 from app.wishes import Quality, Shape
@@ -74,9 +75,9 @@ class GenerationForm:
                 lines=2,
                 elem_id=f"{self._tab}-negative",
             )
-        self._mount("presets")
-        self._build_wishes()
         self._build_buttons()
+        mount("presets", self._tab)
+        self._build_wishes()
         with gr.Accordion(words("form.advanced"), open=False, elem_id=f"{self._tab}-advanced"):
             self._build_advanced()
         self._bridge = gr.HTML(
@@ -130,7 +131,7 @@ class GenerationForm:
             self.go = gr.Button(words("form.generate"), variant="primary", elem_id=f"{self._tab}-generate")
             self.stop = gr.Button(words("form.stop"), variant="stop", elem_id=f"{self._tab}-stop", elem_classes="stop")
             self.queue = gr.Button(words("form.queue"), elem_id=f"{self._tab}-queue", elem_classes="queue")
-        self._mount("notice")
+        mount("notice", self._tab)
 
     def _build_advanced(self) -> None:
         words = self._words
@@ -142,9 +143,6 @@ class GenerationForm:
         with gr.Row():
             self.dice = gr.Button(words("form.dice"), size="sm")
             self.reset = gr.Button(words("form.reset"), size="sm")
-
-    def _mount(self, what: str) -> None:
-        gr.HTML(f'<div data-easel="{what}" data-tab="{self._tab}"></div>', padding=False)
 
     # What happens
 

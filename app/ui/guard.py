@@ -9,22 +9,30 @@ from __future__ import annotations
 
 import hmac
 import html
+import re
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
 TOKEN_SECONDS = 120.0  # a link that nobody opened by then opens nothing any more
 TOKENS_MOST = 32
 TRIES, TRIES_SECONDS = 5, 60.0  # wrong passwords before everybody waits
 LOGIN_BODY = 1000  # bytes
+MAX_BODY = 100_000_000  # bytes
+DECODINGS = 4  # how often a path may be encoded over itself; nobody honest gets to three
 PING, LOGIN = "/easel/ping", "/easel/login"
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+RUNNABLE = (b"text/html", b"image/svg+xml", b"application/xhtml+xml")  # types that a browser runs scripts of
+LENGTH = re.compile(r"[0-9]{1,19}")
+OTHERS_FILES = ("/gradio_api/file", "/easel/pictures")
+# On Windows Gradio names a file by its quoted path (gradio_client.utils.encode_file_path), so backslashes are in it. Only
+# behind a drive's letter: two of them in front would ask another computer.
+WINDOWS_FILE = re.compile(rb"/gradio_api/file=[A-Za-z]:\\(?!\\)")
 
 # Gradio's page has inline scripts and makes functions of text (gr.HTML's js_on_load), so scripts cannot be stricter; but
 # nothing can be fetched from, sent to or shown inside another place.
@@ -59,52 +67,66 @@ Send = Callable[[MutableMapping[str, Any]], Any]
 Receive = Callable[[], Any]
 
 
+@dataclass(eq=False)
 class Access:
     """Who may come in: one-time tokens for the first address of a window, and the cookie that they are exchanged for."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self.host, self.port = host, port
-        self.cookie = f"easel-{port}"
-        self._session = secrets.token_urlsafe(32)
-        self._tokens: dict[str, float] = {}
-        self._lock = threading.Lock()
+    host: str
+    port: int
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)  # the cookie's value
+    _links: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def new_url(self, **query: str) -> str:
         """An address that lets one window in, once, within two minutes."""
-        token = secrets.token_urlsafe(32)
+        link = secrets.token_urlsafe(32)
         with self._lock:
+            self._links[link] = time.monotonic()
             self._forget_old()
-            self._tokens[token] = time.monotonic()
-        return f"http://{self.host}:{self.port}/?{urlencode({**query, 'token': token})}"
+        return f"http://{self.host}:{self.port}/?{urlencode({**query, 'token': link})}"
 
-    def take(self, token: str) -> bool:
-        """Whether the token was a good one; from now on it is not."""
+    def url(self) -> str:
+        """The same, for a window without wishes."""
+        return self.new_url()
+
+    def take(self, link: str) -> bool:
+        """Whether the one-time token was a good one; from now on it is not."""
         with self._lock:
             self._forget_old()
             # Each is compared in constant time; how many there are is no secret.
-            found = [known for known in self._tokens if hmac.compare_digest(known.encode(), token.encode())]
+            found = [known for known in self._links if _same(known, link)]
             for known in found:
-                del self._tokens[known]
+                del self._links[known]
         return bool(found)
 
     def knows(self, cookie_header: str) -> bool:
-        """Whether the Cookie header holds the session."""
-        try:
-            cookies = SimpleCookie(cookie_header)
-        except CookieError:
-            return False
-        morsel = cookies.get(self.cookie)
-        return morsel is not None and hmac.compare_digest(morsel.value.encode(), self._session.encode())
+        """Whether the session is among the cookies.
+
+        Cookies know no ports: other programs on 127.0.0.1 leave theirs in the same browser, in forms at which Python's own
+        parser stops, and with our name too. So each one is looked at by itself.
+        """
+        pairs = (each.strip().partition("=") for each in cookie_header.split(";"))
+        return any(name == self.cookie and _same(value, self.token) for name, _, value in pairs)
+
+    @property
+    def cookie(self) -> str:
+        """The cookie's name; another Easel on another port has another one."""
+        return f"easel-{self.port}"
 
     @property
     def set_cookie(self) -> str:
         """The Set-Cookie header for a window that was let in."""
-        return f"{self.cookie}={self._session}; Path=/; HttpOnly; SameSite=Strict"
+        return f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
 
     def _forget_old(self) -> None:
         now = time.monotonic()
-        fresh = [(token, made) for token, made in self._tokens.items() if now - made < TOKEN_SECONDS]
-        self._tokens = dict(fresh[-TOKENS_MOST:])
+        fresh = [(link, made) for link, made in self._links.items() if now - made < TOKEN_SECONDS]
+        self._links = dict(fresh[-TOKENS_MOST:])
+
+
+def _same(one: str, other: str) -> bool:
+    """Compared in constant time; what is no text at all is merely different."""
+    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
 
 
 @dataclass(frozen=True)
@@ -148,17 +170,17 @@ def check_method(asked: Asked) -> Refusal | None:
 
 
 def check_path(asked: Asked) -> Refusal | None:
-    """No way upwards in any spelling."""
-    path = unquote(unquote(asked.raw_path))
-    bad = "\0" in path or "\\" in path or ".." in path.split("/")
-    return Refusal(400, "This path cannot be.") if bad else None
+    """No way upwards in any spelling, and no address of another server."""
+    path = _decoded(asked.raw_path)
+    bad = path is None or b"\0" in path or not path.startswith(b"/") or _leads_up(path)
+    return Refusal(400, "This path cannot be.") if bad or _backslash(asked.raw_path, path) else None
 
 
 def check_origin(asked: Asked) -> Refusal | None:
     """An origin must be ours, and whatever changes something must name one."""
     origins = asked.all("origin")
     ours = {f"http://{host}" for host in asked.hosts}
-    if any(origin.lower() not in ours for origin in origins) or len(origins) > 1:
+    if any(origin not in ours for origin in origins) or len(origins) > 1:
         return Refusal(403, "Another page asked for this.")
     if asked.method not in SAFE and not origins:
         return Refusal(403, "It is not said which page asks for this.")
@@ -167,12 +189,38 @@ def check_origin(asked: Asked) -> Refusal | None:
 
 def check_site(asked: Asked) -> Refusal | None:
     """Browsers say where a request comes from; "none" is an address that a person opened."""
-    site = asked.one("sec-fetch-site").lower()
-    good = site in ("", "same-origin") or (site == "none" and asked.method in SAFE)
+    allowed = ("same-origin", "none") if asked.method == "GET" else ("same-origin",)
+    good = all(site.lower() in allowed for site in asked.all("sec-fetch-site"))
     return None if good else Refusal(403, "Another page asked for this.")
 
 
-CHECKS = (check_method, check_host, check_path, check_origin, check_site)
+def check_length(asked: Asked) -> Refusal | None:
+    """A length that is announced is a number."""
+    good = all(LENGTH.fullmatch(length) for length in asked.all("content-length"))
+    return None if good else Refusal(400, "This length is no number.")
+
+
+def _decoded(raw: str) -> bytes | None:
+    """The path when nothing in it is encoded any more; None when that takes too long to be honest."""
+    path = raw.encode("latin-1", "replace")
+    for _ in range(DECODINGS):
+        path, before = unquote_to_bytes(path), path
+        if path == before:
+            return path
+    return None
+
+
+def _leads_up(path: bytes) -> bool:
+    """Whether a part is two dots; Windows drops more dots, and spaces, behind a name. Gradio writes file=PATH."""
+    parts = re.split(rb"[/\\=]", path)
+    return any(b".." in part and not part.strip(b". ") for part in parts)
+
+
+def _backslash(raw: str, path: bytes | None) -> bool:
+    return "\\" in raw or (path is not None and b"\\" in path and not WINDOWS_FILE.match(path))
+
+
+CHECKS = (check_method, check_host, check_path, check_length, check_origin, check_site)
 
 
 @dataclass
@@ -181,16 +229,18 @@ class Door:
 
     password: str | None
     wrong: list[float] = field(default_factory=list)
+    shut_until: float = 0.0
 
     def opens(self, given: str) -> Refusal | None:
         """None for the right password."""
         now = time.monotonic()
-        self.wrong = [moment for moment in self.wrong if now - moment < TRIES_SECONDS]
-        if len(self.wrong) >= TRIES:
+        if now < self.shut_until:
             return Refusal(429, "Too many wrong passwords. Wait a minute.")
-        if self.password is not None and hmac.compare_digest(given.encode(), self.password.encode()):
+        if self.password is not None and _same(given, self.password):
             return None
-        self.wrong.append(now)
+        self.wrong = [moment for moment in self.wrong if now - moment < TRIES_SECONDS] + [now]
+        if len(self.wrong) >= TRIES:
+            self.wrong, self.shut_until = [], now + TRIES_SECONDS
         return Refusal(403, "This is not the password.")
 
 
@@ -198,14 +248,21 @@ class Guard:
     """ASGI middleware. `hosts` are more Host values ("192.168.1.5:7860") that are let in, and need a `password`."""
 
     def __init__(
-        self, app: Any, access: Access, *, max_body: int, password: str | None = None, hosts: Iterable[str] = ()
+        self,
+        app: Any,
+        access: Access,
+        *,
+        max_body: int = MAX_BODY,
+        password: str | None = None,
+        hosts: Iterable[str] = (),
     ) -> None:
-        if hosts and password is None:
-            raise ValueError("other hosts need a password")
+        others = {host.lower() for host in hosts}
+        if password == "" or (others and password is None):
+            raise ValueError("other hosts need a password, and it cannot be empty")
         self._app, self._access, self._max_body = app, access, max_body
         self._door = Door(password)
         own = {f"{name}:{access.port}" for name in ("127.0.0.1", "localhost")}
-        self._hosts = frozenset(own | {host.lower() for host in hosts})
+        self._hosts = frozenset(own | others)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -221,53 +278,53 @@ class Guard:
         return await self._admit(asked, scope, receive, send)
 
     async def _admit(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
-        if asked.path == PING:
+        if asked.path == PING and asked.method == "GET":
             return await _answer(send, 200, "ok")
-        if asked.path == "/" and asked.method == "GET" and "token" in (query := dict(parse_qsl(asked.query))):
-            return await self._exchange(asked, query, send)
+        if asked.path == "/" and asked.method == "GET" and any(name == "token" for name, _ in _pairs(asked.query)):
+            return await self._exchange(asked, send)
         if self._known(asked):
             return await self._pass(asked, scope, receive, send)
         if self._door.password is not None:
             return await self._login(asked, receive, send)
         return await _refuse(send, Refusal(403, "Open Easel's own window, or choose Open in browser in its menu."))
 
-    async def _exchange(self, asked: Asked, query: dict[str, str], send: Send) -> None:
+    async def _exchange(self, asked: Asked, send: Send) -> None:
         """A good token becomes the cookie; the token leaves the address in any case."""
-        good = self._access.take(query.pop("token"))
+        query = _pairs(asked.query)
+        good = any(self._access.take(value) for name, value in query if name == "token")
         if not good and not self._known(asked):
             return await _refuse(send, Refusal(403, "This link was used already, or is too old."))
-        location = f"/?{urlencode(query)}" if query else "/"
-        headers = {"location": location, "set-cookie": self._access.set_cookie, "cache-control": "no-store"}
+        rest = urlencode([(name, value) for name, value in query if name != "token"])
+        headers = {"location": f"/?{rest}" if rest else "/", "set-cookie": self._access.set_cookie, **FRESH}
         return await _answer(send, 303, "", headers)
 
     async def _login(self, asked: Asked, receive: Receive, send: Send) -> None:
         if asked.path != LOGIN or asked.method != "POST":
-            return await _answer(send, 200 if asked.path in ("/", LOGIN) else 403, _login_page(""), HTML)
+            return await _answer(send, 200 if asked.path in ("/", LOGIN) else 403, _login_page(""), LOGIN_PAGE)
         try:
-            given = parse_qs((await _whole(receive, LOGIN_BODY)).decode("utf-8", "replace"))
+            form = _pairs((await _whole(asked, receive, LOGIN_BODY)).decode("utf-8", "replace"))
         except TooLarge:
             return await _refuse(send, Refusal(413, "This is too long for a password."))
-        refusal = self._door.opens(given.get("password", [""])[0])
+        refusal = self._door.opens(dict(form).get("password", ""))
         if refusal is not None:
-            return await _answer(send, refusal.status, _login_page(refusal.why), HTML)
-        return await _answer(send, 303, "", {"location": "/", "set-cookie": self._access.set_cookie})
+            return await _answer(send, refusal.status, _login_page(refusal.why), LOGIN_PAGE)
+        return await _answer(send, 303, "", {"location": "/", "set-cookie": self._access.set_cookie, **FRESH})
 
     async def _pass(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
-        length = asked.one("content-length")
-        if length and (not length.isdigit() or int(length) > self._max_body):
+        body = Body(receive, self._max_body)
+        if body.announced_too_large(asked):
             return await _refuse(send, self._too_large)
-        begun = False
+        return await self._counted(body, scope, send)
 
-        async def watched(message: MutableMapping[str, Any]) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
+    async def _counted(self, body: Body, scope: Scope, send: Send) -> None:
+        answer = Answer(send, body)
         try:
-            return await self._app(scope, _limited(receive, self._max_body), watched)
-        except TooLarge:
-            if not begun:
-                await _refuse(send, self._too_large)
+            await self._app(scope, body.receive, answer.send)
+        except Exception:  # an app whose reading was broken off may end in any way; what it says of that is no news
+            if not body.over:
+                raise
+        if body.over and not answer.begun:
+            await _refuse(send, self._too_large)
 
     def _known(self, asked: Asked) -> bool:
         return self._access.knows("; ".join(asked.all("cookie")))
@@ -281,7 +338,46 @@ class TooLarge(Exception):
     """More was sent than is taken."""
 
 
-HTML = {"content-type": "text/html; charset=utf-8"}
+class Body:
+    """Counts what comes in; a length that was announced wrongly, or not at all, changes nothing."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._most = receive, most
+        self._seen = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether more came than is taken."""
+        return self._seen > self._most
+
+    def announced_too_large(self, asked: Asked) -> bool:
+        """Whether a length is said that is too large; `check_length` has seen to it that it is a number."""
+        return any(int(length) > self._most for length in asked.all("content-length"))
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The next piece. Too much looks like a window that went away: apps know that, and clean up after it."""
+        message = {"type": "http.disconnect"} if self.over else await self._receive()
+        self._seen += len(message.get("body", b""))
+        return {"type": "http.disconnect"} if self.over else message
+
+
+class Answer:
+    """What the app says, as long as its request was read: then only we know why it was broken off."""
+
+    def __init__(self, send: Send, body: Body) -> None:
+        self._send, self._body = send, body
+        self.begun = False
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        """Pass it on."""
+        if self._body.over and not self.begun:
+            return  # the apps' 400 and 500 for a request that ended early; the guard answers 413
+        self.begun = True
+        await self._send(message)
+
+
+FRESH = {"cache-control": "no-store"}
+LOGIN_PAGE = {"content-type": "text/html; charset=utf-8", **FRESH}
 
 
 def _asked(scope: Scope, hosts: frozenset[str]) -> Asked:
@@ -291,28 +387,22 @@ def _asked(scope: Scope, hosts: frozenset[str]) -> Asked:
     return Asked(scope.get("method", "GET"), scope["path"], raw.decode("latin-1"), query, headers, hosts)
 
 
-def _limited(receive: Receive, most: int) -> Receive:
-    """Counts what comes in; a length that was announced wrongly, or not at all, changes nothing."""
-    seen = 0
+def _pairs(query: str) -> list[tuple[str, str]]:
+    return parse_qsl(query, keep_blank_values=True)
 
-    async def counted() -> MutableMapping[str, Any]:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > most:
+
+async def _whole(asked: Asked, receive: Receive, most: int) -> bytes:
+    """All that is sent. Raises `TooLarge`, before anything is read where that much is announced."""
+    body, data, more = Body(receive, most), b"", True
+    if body.announced_too_large(asked):
+        raise TooLarge
+    while more:
+        message = await body.receive()
+        if body.over:
             raise TooLarge
-        return message
-
-    return counted
-
-
-async def _whole(receive: Receive, most: int) -> bytes:
-    data, read = b"", _limited(receive, most)
-    while True:
-        message = await read()
         data += message.get("body", b"")
-        if not message.get("more_body"):
-            return data
+        more = message.get("more_body", False)
+    return data
 
 
 def _with_headers(send: Send, path: str) -> Send:
@@ -327,17 +417,23 @@ def _with_headers(send: Send, path: str) -> Send:
 
 
 def _headers(given: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
-    ours = {name.encode() for name in HEADERS}
-    kept = [
-        (name, value)
-        for name, value in given
-        if name.lower() not in ours and not name.lower().startswith(b"access-control-")
-    ]
-    media = next((value for name, value in kept if name.lower() == b"content-type"), b"")
-    if media.startswith((b"text/html", b"image/svg")) and path.startswith(("/gradio_api/file", "/easel/pictures")):
-        kept = [(name, value) for name, value in kept if name.lower() != b"content-disposition"]
-        kept.append((b"content-disposition", b"attachment"))  # what people bring is never run as a page of ours
-    return [*kept, *((name.encode(), value.encode()) for name, value in HEADERS.items())]
+    pairs = [(name.lower(), value) for name, value in given]
+    ours = {name.encode(): value.encode() for name, value in HEADERS.items()}
+    kept = [(name, value) for name, value in pairs if name not in ours and not name.startswith(b"access-control-")]
+    if path.startswith(OTHERS_FILES) and any(_runs(value) for name, value in kept if name == b"content-type"):
+        kept = _as_attachment(kept)
+    return [*kept, *ours.items()]
+
+
+def _runs(media: bytes) -> bool:
+    return media.strip().lower().startswith(RUNNABLE)
+
+
+def _as_attachment(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """What people bring is never run as a page of ours; a name for saving it stays."""
+    told = [value for name, value in headers if name == b"content-disposition"]
+    value = told[0] if len(told) == 1 and told[0].lower().startswith(b"attachment;") else b"attachment"
+    return [*(pair for pair in headers if pair[0] != b"content-disposition"), (b"content-disposition", value)]
 
 
 async def _close(send: Send) -> None:
@@ -345,7 +441,9 @@ async def _close(send: Send) -> None:
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:
-    await _answer(send, refusal.status, refusal.why)
+    # Behind a refused body the connection is closed, or whatever else is sent would be read and thrown away for ever.
+    close = {"connection": "close"} if refusal.status == 413 else {}
+    await _answer(send, refusal.status, refusal.why, {**FRESH, **close})
 
 
 async def _answer(send: Send, status: int, text: str, headers: dict[str, str] | None = None) -> None:
@@ -357,9 +455,11 @@ async def _answer(send: Send, status: int, text: str, headers: dict[str, str] | 
 
 
 def _login_page(problem: str) -> str:
+    # Under our "no-referrer" a browser says "Origin: null" when the form is sent, and that is refused (Chromium 156).
     told = f"<p role=alert>{html.escape(problem)}</p>" if problem else ""
     return (
-        "<!doctype html><html lang=en><title>Easel</title><meta name=viewport content='width=device-width'>"
+        "<!doctype html><html lang=en><title>Easel</title><meta name=referrer content=same-origin>"
+        "<meta name=viewport content='width=device-width'>"
         "<body style='font:1rem system-ui;max-width:20rem;margin:20vh auto'><h1>Easel</h1>"
         f"{told}<form method=post action={LOGIN}><label>Password <input type=password name=password autofocus></label> "
         "<button>Open</button></form>"

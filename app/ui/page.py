@@ -6,6 +6,7 @@ import gradio as gr
 
 from app.services import Services
 from app.ui.form import GenerationForm, can_be_done, families_for
+from app.ui.html import mount, own_html
 from app.ui.settings_tab import SettingsTab
 from app.ui.views import IMAGE_TASKS, VIDEO_TASKS
 from app.ui.words import Words
@@ -23,27 +24,27 @@ def build_page(services: Services, words: Words) -> gr.Blocks:
             _script_tab(words, "history")
             with gr.Tab(words("tab.settings"), id="settings", elem_id="tab-settings"):
                 SettingsTab(services, words).build()
-        gr.HTML('<footer data-easel="status"></footer>', padding=False, elem_id="status")
+        own_html('<footer data-easel="status"></footer>', "status")
     return page
 
 
 def _skip_link(words: Words) -> None:
-    gr.HTML(f'<a class="skip" href="#image-prompt">{words("page.skip")}</a>', padding=False, elem_id="skip")
+    own_html(f'<a class="skip" href="#image-prompt">{words("page.skip")}</a>', "skip")
 
 
 def _generation_tab(page: gr.Blocks, services: Services, words: Words, tab: str, tasks: tuple[Task, ...]) -> None:
     with gr.Tab(words(f"tab.{tab}"), id=tab, elem_id=f"tab-{tab}"):
         if not can_be_done(tasks, services):
-            gr.HTML(_nothing_yet(words, tab, tasks), padding=False)
+            own_html(_nothing_yet(words, tab, tasks))
             return
         form = GenerationForm(services, words, tab, tasks)
         with gr.Row(elem_classes="workbench", equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_classes="wish"):
                 form.build()
             with gr.Column(scale=6, min_width=360, elem_classes="result"):
-                gr.HTML(f'<section data-easel="stage" data-tab="{tab}"></section>', padding=False)
+                mount("stage", tab, "section")
             with gr.Column(scale=1, min_width=132, elem_classes="made"):
-                gr.HTML(f'<section data-easel="strip" data-tab="{tab}"></section>', padding=False)
+                mount("strip", tab, "section")
         form.wire(page)
 
 
@@ -60,4 +61,4 @@ def _nothing_yet(words: Words, tab: str, tasks: tuple[Task, ...]) -> str:
 def _script_tab(words: Words, name: str) -> None:
     """A tab whose whole content the page's script makes."""
     with gr.Tab(words(f"tab.{name}"), id=name, elem_id=f"tab-{name}"):
-        gr.HTML(f'<section data-easel="{name}"></section>', padding=False)
+        mount(name, tag="section")

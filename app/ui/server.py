@@ -26,8 +26,11 @@ GOODBYE_SECONDS = 3.0
 class Server:
     """Serves the page between `start` and `stop`. The port is bound at once, so that a second program cannot take it."""
 
-    def __init__(self, services: Services, port: int = 0, host: str = LOOPBACK, password: str | None = None) -> None:
+    def __init__(
+        self, services: Services, port: int = 0, host: str = LOOPBACK, password: str | None = None, theme: str = ""
+    ) -> None:
         self._services, self._host, self._password = services, host, password
+        self._theme = theme or services.settings.theme
         self._socket = _bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.access = Access(LOOPBACK, self.port)
@@ -100,7 +103,7 @@ class Server:
             allowed_paths=[str(self._services.paths.inputs)],
             favicon_path=str(RESOURCES / "icons" / "easel.png"),
             theme=theme(),
-            head=_head(self._services.settings.theme, words.language),
+            head=_head(self._theme, words.language),
             max_file_size=BODY_LIMIT,
         )
         hosts = (f"{self._host}:{self.port}",) if self._password is not None else ()
@@ -109,10 +112,10 @@ class Server:
 
 def _head(theme: str, language: str) -> str:
     """Our style and script. The colours are chosen before the first paint, or a dark room gets a white flash."""
-    dark = "matchMedia('(prefers-color-scheme: dark)').matches" if theme == "system" else str(theme == "dark").lower()
+    # Gradio takes a theme that is not the system's from the address alone.
+    forced = "" if theme == "system" else f"history.replaceState(null, '', '?__theme={theme}');"
     return (
-        f"<script>document.documentElement.lang = '{language}'; window.easelDark = {dark};"
-        " document.documentElement.style.colorScheme = window.easelDark ? 'dark' : 'light';</script>"
+        f"<script>document.documentElement.lang = '{language}'; {forced}</script>"
         '<link rel="stylesheet" href="/easel/web/easel.css"><script type="module" src="/easel/web/easel.js"></script>'
     )
 

@@ -12,6 +12,7 @@ from app import machine
 from app.paths import ROOT
 from app.places import check_writable
 from app.services import Services
+from app.ui.html import own_html
 from app.ui.words import Words
 from engines.api import EaselError, languages
 
@@ -30,7 +31,7 @@ class SettingsTab:
         words, settings = self._words, self._services.settings
         with gr.Row(elem_classes="settings"):
             with gr.Column(scale=1, min_width=340):
-                self._message = gr.HTML("", elem_id="settings-message", padding=False)
+                self._message = own_html("", "settings-message")
                 self._choice("language", [(words(f"language.{each}"), each) for each in languages()])
                 self._choice("theme", [(words(f"theme.{each}"), each) for each in ("system", "light", "dark")])
                 folder = gr.Textbox(
@@ -44,7 +45,7 @@ class SettingsTab:
                 self._switch("save_metadata")
                 self._switch("log_prompts")
             with gr.Column(scale=1, min_width=340):
-                gr.HTML(self._about(), padding=False, elem_id="about")
+                own_html(self._about(), "about")
 
     def _choice(self, name: str, options: list[tuple[str, str]]) -> None:
         words = self._words

@@ -8,13 +8,13 @@ export function h(tag, properties = {}, ...children) {
     else if (name === "dataset") Object.assign(element.dataset, value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
 // Icons are masks, so that they take the colour of the text beside them. The name is one of resources/icons.
 export function icon(name) {
-  return h("span", { class: "icon", style: `--icon: url(/easel/icons/${name}.svg)`, "aria-hidden": "true" });
+  return h("span", { class: "easel-icon", style: `--icon: url(/easel/icons/${name}.svg)`, "aria-hidden": "true" });
 }
 
 // A button with an icon and a word. Where the word is not shown it is still read out.
@@ -35,7 +35,7 @@ export function button(label, action, { image = null, quiet = false, kind = "", 
 }
 
 export function replace(element, ...children) {
-  element.replaceChildren(...children.flat().filter(Boolean));
+  element.replaceChildren(...children.flat(Infinity).filter(Boolean));
 }
 
 // A dialog that the keyboard can leave, and that is gone when it is closed.
@@ -43,7 +43,7 @@ export function dialog(title, build, kind = "") {
   const element = h("dialog", { class: `easel-dialog ${kind}`, "aria-label": title });
   const close = () => element.close();
   element.addEventListener("close", () => element.remove());
-  element.append(h("h2", {}, title), ...[build(close)].flat());
+  element.append(h("h2", {}, title), ...[build(close)].flat(Infinity).filter(Boolean));
   document.body.append(element);
   element.showModal();
   return element;

@@ -6,6 +6,8 @@ import { problem } from "./notice.js";
 export const control = (tab, name) => document.querySelector(`#${tab}-${name}`);
 export const field = (tab, name) => control(tab, name)?.querySelector("textarea, input") ?? null;
 
+export const chosenTask = (tab) => control(tab, "task")?.querySelector("input:checked")?.value ?? "";
+
 export function currentTab() {
   const open = document.querySelector('#tabs [role="tab"][aria-selected="true"]');
   return open?.id.replace(/^tab-|-button$/g, "") ?? "image";

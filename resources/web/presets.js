@@ -4,7 +4,7 @@ import { h, button, replace, dialog } from "./dom.js";
 import { t } from "./words.js";
 import { get, post, send } from "./api.js";
 import * as feed from "./feed.js";
-import { change, currentTab, generationTab } from "./form.js";
+import { change, chosenTask, control, currentTab, generationTab } from "./form.js";
 import { problem, toast } from "./notice.js";
 
 let known = { presets: [], broken: [] };
@@ -38,10 +38,12 @@ export function makePresetRow(element, tab) {
   element.setAttribute("role", "group");
   element.setAttribute("aria-label", t("form.preset"));
   const draw = () => {
-    const cards = known.presets.filter((preset) => tabOf(preset) === tab).map((preset) => card(tab, preset));
+    const cards = known.presets.filter((preset) => preset.task === chosenTask(tab)).map((preset) => card(tab, preset));
+    element.hidden = !cards.length;
     replace(element, h("span", { class: "label" }, t("form.preset")), h("div", { class: "cards" }, cards));
   };
   redraws.add(draw);
+  control(tab, "task")?.addEventListener("change", () => setTimeout(draw));
   known.presets.length ? draw() : refresh().catch((error) => problem(tab, error));
 }
 

@@ -46,7 +46,8 @@ function current(tab) {
   const selected = selection && feed.job(selection.job);
   if (selected) return { job: selected, index: selection.index };
   const jobs = feed.allJobs(tab);
-  const found = jobs.find((job) => job.state === "running") ?? jobs.findLast((job) => job.files.length || job.error);
+  const tells = (job) => job.files.length || job.error || job.state === "cancelled";
+  const found = jobs.find((job) => job.state === "running") ?? jobs.findLast(tells);
   return found ? { job: found, index: found.files.length - 1 } : null;
 }
 
@@ -66,7 +67,7 @@ function drawStage(tab, { picturePlace, progress, below }) {
     return;
   }
   const file = job.files[Math.min(index, job.files.length - 1)];
-  replace(picturePlace, file ? picture(file, job.prompt) : null);
+  replace(picturePlace, file ? picture(file, job.prompt) : h("p", { class: "hint" }, job.title));
   replace(progress);
   replace(below, job.error ? cardElement(tab, job.error, job.id) : null, file ? under(tab, job, file) : null, goOn(tab, job));
 }

@@ -201,7 +201,9 @@ def test_closing_in_the_middle_interrupts_and_the_next_start_can_go_on(tmp_path:
         running = services.orchestrator.submit(wish(steps=100, count=2), services.models.get("starter"))
         waiting = services.orchestrator.submit(wish(seed=9), services.models.get("starter"))
         seen = threading.Event()
-        services.orchestrator.subscribe(lambda event: seen.set() if event.progress and event.progress.step > 3 else None)
+        services.orchestrator.subscribe(
+            lambda event: seen.set() if event.progress and event.progress.step > 3 else None
+        )
         assert seen.wait(120)
     with build_services(paths) as services:
         for job in (running, waiting):

@@ -1,0 +1,85 @@
+"""What is behind the window: services and server, started in the background and ended in order."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+
+from app.bootstrap import build_services
+from app.desktop.options import Options
+from app.paths import Paths
+from app.services import Services
+
+log = logging.getLogger(__name__)
+
+EVERYWHERE, HERE = "0.0.0.0", "127.0.0.1"
+
+
+class Running:
+    """The product between `start` and `stop`."""
+
+    def __init__(self, paths: Paths, options: Options) -> None:
+        self._paths, self._options = paths, options
+        self._services: Services | None = None
+        self._server = None
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def start(self) -> str:
+        """Start everything and return the address for a window. Raises `EaselError`."""
+        from app.ui.server import Server
+
+        with self._lock:
+            if self._stopped:
+                return ""
+            options = self._options
+            self._services = build_services(self._paths, more_models=options.model_folders)
+            host = EVERYWHERE if options.listen else HERE
+            password = options.password if options.listen else None
+            self._server = Server(self._services, options.port, host, password, options.theme)
+            self._server.start()
+        self._tidy_up(self._services)
+        return self.new_url()
+
+    def new_url(self) -> str:
+        """An address that lets one more window in."""
+        assert self._server is not None, "start comes first"
+        return self._server.access.new_url()
+
+    @property
+    def services(self) -> Services:
+        """The services, once they are there."""
+        assert self._services is not None, "start comes first"
+        return self._services
+
+    @property
+    def ready(self) -> bool:
+        """Whether the page is served."""
+        return self._server is not None and not self._stopped
+
+    def stop(self) -> None:
+        """End server, jobs and worker; safe to call twice, or in the middle of a start."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            if self._server is not None:
+                self._server.stop()
+            if self._services is not None:
+                self._services.close()
+
+    def _tidy_up(self, services: Services) -> None:
+        """List the pictures again when the history's index is gone, while nobody waits for it."""
+        if not services.history.missing:
+            return
+
+        def check() -> None:
+            if self._stopped:
+                raise InterruptedError
+
+        def rebuild() -> None:
+            with contextlib.suppress(InterruptedError):
+                log.info("history rebuilt pictures=%d", services.history.rebuild(check))
+
+        threading.Thread(target=rebuild, name="history", daemon=True).start()

@@ -1,0 +1,54 @@
+"""Can a window be shown here? Qt ends the whole process when it cannot, so it is asked before Qt is started."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import os
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def why_no_window(environ: Mapping[str, str] = os.environ) -> str:
+    """Empty when a window can be shown, else the reason in plain words."""
+    if sys.platform != "linux":
+        return ""
+    if find_spec("PySide6") is None or find_spec("webview") is None:
+        return "the packages for a window (pywebview, PySide6) are not installed"
+    if environ.get("QT_QPA_PLATFORM"):
+        return ""  # somebody knows what they do
+    if environ.get("WAYLAND_DISPLAY"):
+        return ""
+    if not environ.get("DISPLAY"):
+        return "there is no screen: neither DISPLAY nor WAYLAND_DISPLAY is set"
+    return _x11_server() or _x11_plugin()
+
+
+def _x11_server() -> str:
+    """Whether the X server answers."""
+    name = ctypes.util.find_library("xcb") or "libxcb.so.1"
+    try:
+        xcb = ctypes.CDLL(name)
+    except OSError as error:
+        return f"a system library is missing ({error})"
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(xcb.xcb_connect(None, None))
+    broken = xcb.xcb_connection_has_error(connection)
+    xcb.xcb_disconnect(connection)
+    return f"the screen {os.environ.get('DISPLAY')} does not answer" if broken else ""
+
+
+def _x11_plugin() -> str:
+    """Whether all libraries of Qt's X11 plugin are there; the loader names the first that is not."""
+    spec = find_spec("PySide6")
+    assert spec is not None and spec.submodule_search_locations
+    plugin = Path(spec.submodule_search_locations[0]) / "Qt" / "plugins" / "platforms" / "libqxcb.so"
+    if not plugin.exists():
+        return ""
+    try:
+        ctypes.CDLL(str(plugin))
+    except OSError as error:
+        return f"a system library is missing ({error}); on Debian and Ubuntu libxcb-cursor0 and libxcb-icccm4 bring it"
+    return ""

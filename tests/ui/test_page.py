@@ -1,0 +1,326 @@
+"""The page as a person uses it: generate, stop, reload, two windows, pictures in, pictures out."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import BrowserContext, expect
+
+from engines.api import read_metadata
+from tests.ui.conftest import Easel, Screen, eventually
+
+
+def outputs(easel: Easel) -> list[Path]:
+    return sorted((easel.home / "outputs").rglob("*.png"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def test_a_first_picture_takes_two_clicks_and_no_word(screen: Screen, easel: Easel) -> None:
+    before = len(outputs(easel))
+    screen.page.get_by_role("button", name="a red apple").click()
+    expect(screen.page.locator("#image-prompt textarea")).to_have_value("a red apple")
+    screen.page.click("#image-generate")
+    screen.wait_for_pictures(screen.made() + 1 if before == 0 else 1)
+    eventually(lambda: len(outputs(easel)) == before + 1)
+    request = read_metadata(outputs(easel)[-1]).request
+    assert request is not None and request.prompt == "a red apple"
+    shown = screen.page.locator(".stage .canvas img").first
+    expect(shown).to_have_attribute("alt", "a red apple")
+    assert screen.page.evaluate("document.querySelector('.stage .canvas img').naturalWidth") == request.width
+
+
+def test_progress_previews_and_time_left_are_shown(screen: Screen) -> None:
+    screen.advanced("Steps", 150)
+    screen.write("a blue boat")
+    screen.page.keyboard.press("Control+Enter")
+    text = screen.page.locator(".progress .text")
+    expect(text).to_be_visible(timeout=2000)
+    expect(text).to_contain_text("/150", timeout=30_000)
+    expect(text).to_contain_text("left", timeout=30_000)
+    expect(screen.page.locator(".stage img.live")).to_be_visible()
+    expect(screen.page.locator("#image-stop")).to_be_visible()
+    expect(screen.page.locator("#image-generate")).to_be_hidden()
+    expect(screen.page.locator(".status .work")).to_contain_text("1 running")
+    screen.page.keyboard.press("Escape")
+    expect(screen.page.locator("#image-generate")).to_be_visible(timeout=10_000)
+    expect(screen.page.locator(".stage .below")).to_contain_text("Stopped")
+
+
+def test_a_reload_and_a_second_window_find_the_running_job(
+    screen: Screen, context: BrowserContext, easel: Easel
+) -> None:
+    screen.advanced("Steps", 120)
+    screen.write("a green tree")
+    before = screen.made()
+    screen.page.keyboard.press("Control+Enter")
+    expect(screen.page.locator(".progress .text")).to_contain_text("/120", timeout=30_000)
+    screen.reload()
+    expect(screen.page.locator(".progress .text")).to_contain_text("/120")
+    expect(screen.page.locator("#image-prompt textarea")).to_have_value("a green tree")
+    second = Screen(context.new_page()).open(easel.address.partition("?")[0])
+    expect(second.page.locator(".progress .text")).to_contain_text("/120")
+    for each in (screen, second):
+        each.wait_for_pictures(before + 1)
+    second.page.close()
+
+
+def test_the_queue_is_shown_paused_and_put_in_order(screen: Screen) -> None:
+    screen.advanced("Steps", 150)
+    screen.write("a first wish")
+    screen.page.keyboard.press("Control+Enter")
+    expect(screen.page.locator("#image-queue")).to_be_visible()
+    for prompt in ("a second wish", "a third wish"):
+        screen.write(prompt)
+        screen.page.click("#image-queue")
+        expect(screen.page.locator(".waiting")).to_contain_text(prompt)
+    screen.page.get_by_role("button", name="Pause the queue").click()
+    expect(screen.page.locator(".status .work")).to_contain_text("queue paused")
+    screen.page.get_by_role("button", name="Later").first.click()
+    expect(screen.page.locator(".waiting li").first).to_contain_text("a third wish")
+    for _ in range(2):
+        screen.page.get_by_role("button", name="Remove from the queue").first.click()
+        screen.page.wait_for_timeout(300)
+    screen.page.get_by_role("button", name="Go on with the queue").click()
+    screen.page.keyboard.press("Escape")
+    expect(screen.page.locator("#image-generate")).to_be_visible(timeout=10_000)
+
+
+def test_four_pictures_of_one_wish_have_four_seeds(screen: Screen) -> None:
+    screen.page.get_by_role("spinbutton", name="How many").fill("3")
+    screen.page.keyboard.press("Tab")
+    screen.page.get_by_role("radio", name="Draft").check()
+    screen.generate("a yellow house", pictures=3)
+    expect(screen.page.locator(".stage .below")).to_contain_text("3 of 3")
+
+
+def test_shape_and_quality_decide_size_and_steps(screen: Screen, easel: Easel) -> None:
+    screen.page.get_by_role("radio", name="Draft").check()
+    screen.page.get_by_role("radio", name="Landscape").check()
+    screen.generate("a white cloud")
+    request = read_metadata(outputs(easel)[-1]).request
+    assert request is not None
+    assert request.width > request.height
+    screen.page.get_by_role("radio", name="Square").check()
+    screen.page.get_by_role("radio", name="Normal").check()
+    screen.generate("a white cloud")
+    usual = read_metadata(outputs(easel)[-1]).request
+    assert usual is not None and usual.width == usual.height
+    assert request.steps < usual.steps
+
+
+def test_an_empty_prompt_is_a_message_with_a_button(screen: Screen) -> None:
+    screen.write("")
+    screen.page.click("#image-generate")
+    card = screen.page.locator(".wish .card.error")
+    expect(card).to_contain_text("There is nothing to draw yet.")
+    expect(card).to_contain_text("prompt-needed")
+    card.get_by_role("button", name="Write a prompt").click()
+    expect(screen.page.locator("#image-prompt textarea")).to_be_focused()
+    expect(card).to_have_count(0)
+
+
+def picture_file(tmp_path: Path, size: tuple[int, int] = (96, 64)) -> Path:
+    path = tmp_path / "given.png"
+    Image.radial_gradient("L").resize(size).convert("RGB").save(path)
+    return path
+
+
+def test_a_picture_is_the_beginning_of_another(screen: Screen, easel: Easel, tmp_path: Path) -> None:
+    screen.task("Image to image")
+    screen.page.locator("#image-picture input[type=file]").set_input_files(picture_file(tmp_path))
+    expect(screen.page.locator("#image-picture img")).to_be_visible()
+    screen.page.wait_for_timeout(500)
+    screen.generate("a red apple")
+    request = read_metadata(outputs(easel)[-1]).request
+    assert request is not None and str(request.task) == "image-to-image"
+    assert request.width > request.height, "the shape is the picture's"
+    screen.reload()
+    expect(screen.page.locator("#image-picture img")).to_be_visible()
+
+
+def test_a_painted_mask_is_repainted_and_stays_through_a_reload(screen: Screen, easel: Easel, tmp_path: Path) -> None:
+    screen.task("Inpaint")
+    screen.page.locator("#image-canvas input[type=file]").first.set_input_files(picture_file(tmp_path, (128, 128)))
+    canvas = screen.page.locator("#image-canvas canvas").first
+    expect(canvas).to_be_visible()
+    screen.page.wait_for_timeout(1000)
+    paint(screen)
+    screen.page.wait_for_timeout(1500)
+    screen.generate("a red apple")
+    request = read_metadata(outputs(easel)[-1]).request
+    assert request is not None and str(request.task) == "inpaint" and request.mask
+    digest = request.mask.removeprefix("sha256:")
+    mask = Image.open(next((easel.home / "data" / "inputs").glob(f"{digest}*")))
+    white = sum(1 for value in mask.convert("L").getdata() if value)
+    assert mask.size == (128, 128) and 100 < white < 128 * 128
+    screen.reload()
+    expect(screen.page.locator("#image-canvas canvas").first).to_be_visible()
+    screen.page.wait_for_timeout(1500)
+    screen.generate()
+    again = read_metadata(outputs(easel)[-1]).request
+    assert again is not None and again.mask == request.mask and again.init_image == request.init_image
+
+
+def paint(screen: Screen) -> None:
+    """A stroke across the middle of the editor."""
+    box = screen.page.locator("#image-canvas canvas").first.bounding_box()
+    assert box is not None
+    middle_x, middle_y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    screen.page.mouse.move(middle_x - 30, middle_y)
+    screen.page.mouse.down()
+    for step in range(10):
+        screen.page.mouse.move(middle_x - 30 + 6 * step, middle_y + 2 * step)
+    screen.page.mouse.up()
+
+
+def drop(screen: Screen, data: bytes, name: str) -> None:
+    """Drop a file on the page, as the system does it."""
+    script = """([bytes, name]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/png'}));
+        const options = {dataTransfer: transfer, bubbles: true, cancelable: true};
+        document.querySelector('.stage').dispatchEvent(new DragEvent('drop', options));
+    }"""
+    screen.page.evaluate(script, [list(data), name])
+
+
+def test_a_dropped_picture_gives_its_settings_back_with_the_same_pixels(screen: Screen, easel: Easel) -> None:
+    screen.advanced("Steps", 7)
+    screen.generate("a brown dog")
+    original = outputs(easel)[-1]
+    screen.page.evaluate("window.easel.run('new')")
+    screen.page.wait_for_timeout(500)
+    drop(screen, original.read_bytes(), original.name)
+    dialog = screen.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("a brown dog")
+    dialog.get_by_role("button", name="Use its settings").click()
+    expect(screen.page.locator("#image-prompt textarea")).to_have_value("a brown dog")
+    screen.generate()
+    assert outputs(easel)[-1] != original
+    assert outputs(easel)[-1].read_bytes() == original.read_bytes()
+
+
+def test_a_dropped_picture_without_settings_becomes_input(screen: Screen, tmp_path: Path) -> None:
+    drop(screen, picture_file(tmp_path).read_bytes(), "given.png")
+    dialog = screen.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("nothing of how it was made")
+    dialog.get_by_role("button", name="Use it as input").click()
+    expect(screen.page.get_by_role("radio", name="Image to image")).to_be_checked()
+    expect(screen.page.locator("#image-picture img")).to_be_visible()
+
+
+def test_what_is_no_picture_is_refused_in_words(screen: Screen) -> None:
+    drop(screen, b"this is no picture", "fake.png")
+    card = screen.page.locator(".wish .card.error")
+    expect(card).to_be_visible()
+    expect(card.get_by_role("button")).not_to_have_count(0)
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    drop(screen, buffer.getvalue(), "virus.exe")
+    expect(card).to_contain_text("not a picture that Easel reads")
+
+
+def test_presets_are_applied_saved_explained_and_removed(screen: Screen) -> None:
+    screen.page.locator(".preset-row").get_by_role("button", name="Draft").click()
+    expect(screen.page.locator(".preset-row").get_by_role("button", name="Draft")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    screen.open_advanced()
+    expect(screen.page.get_by_role("spinbutton", name="Steps")).to_have_value("8")
+    screen.advanced("Steps", 9)
+    screen.tab("presets")
+    screen.page.get_by_role("button", name="Save the present settings").click()
+    screen.page.get_by_label("Name", exact=True).fill("Nine steps")
+    screen.page.get_by_role("dialog").get_by_role("button", name="Save the present settings").click()
+    mine = screen.page.locator(".preset", has_text="Nine steps").first
+    expect(mine).to_contain_text("Steps: 9")
+    mine.get_by_role("button", name="Explain").click()
+    expect(screen.page.get_by_role("dialog")).to_contain_text("preset")
+    screen.page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    mine.get_by_role("button", name="Duplicate").click()
+    copy = screen.page.locator(".preset", has_text="Nine steps (copy)")
+    expect(copy).to_be_visible()
+    with screen.page.expect_download() as saved:
+        copy.get_by_role("link", name="Export").click()
+    exported = Path(saved.value.path()).read_bytes()
+    screen.page.locator(".presets-tab input[type=file]").set_input_files(
+        {"name": "brought.yaml", "mimeType": "text/yaml", "buffer": exported.replace(b"Nine steps", b"Brought in")}
+    )
+    expect(screen.page.locator(".preset", has_text="Brought in")).to_be_visible()
+    copy.get_by_role("button", name="Move to the trash").click()
+    expect(copy).to_have_count(0)
+
+
+def test_history_finds_stars_compares_and_gives_back(screen: Screen) -> None:
+    for prompt in ("a violet balloon", "an orange balloon"):
+        screen.page.get_by_role("radio", name="Draft").check()
+        screen.generate(prompt)
+    screen.tab("history")
+    screen.page.fill("#history-search", "balloon VIOLET")
+    tiles = screen.page.locator(".tile")
+    expect(tiles).to_have_count(1)
+    tiles.first.get_by_role("button", name="Open").click()
+    screen.page.get_by_role("dialog").get_by_role("button", name="Mark as favourite").click()
+    screen.page.fill("#history-search", "")
+    screen.page.check("#history-favourites")
+    expect(tiles).to_have_count(1)
+    screen.page.uncheck("#history-favourites")
+    screen.page.fill("#history-search", "balloon")
+    expect(tiles).to_have_count(2)
+    for index in range(2):
+        tiles.nth(index).get_by_role("button", name="Compare").click()
+    screen.page.get_by_role("button", name="Compare both").click()
+    expect(screen.page.get_by_role("dialog")).to_contain_text("an orange balloon")
+    screen.page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    tiles.first.get_by_role("button", name="Open").click()
+    screen.page.get_by_role("dialog").get_by_role("button", name="Use all settings").click()
+    expect(screen.page.locator("#image-prompt textarea")).to_have_value("an orange balloon")
+    expect(screen.page.locator("#tab-image-button")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_debug_report_is_shown_first_and_saved_without_what_is_unticked(screen: Screen, easel: Easel) -> None:
+    import zipfile
+
+    screen.page.evaluate("window.easel.run('report')")
+    dialog = screen.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("environment.json")
+    dialog.get_by_role("checkbox", name="models.json").uncheck()
+    dialog.get_by_role("button", name="Save the ticked files").click()
+    expect(dialog).to_contain_text("Saved as")
+    saved = next((easel.home / "logs" / "reports").glob("*.zip"))
+    with zipfile.ZipFile(saved) as archive:
+        assert "environment.json" in archive.namelist()
+        assert "models.json" not in archive.namelist()
+
+
+def test_settings_hold_at_once(screen: Screen, easel: Easel, tmp_path: Path) -> None:
+    screen.tab("settings")
+    box = screen.page.get_by_label("Write into each picture how it was made")
+    box.uncheck()
+    expect(screen.page.locator("#settings-message")).to_contain_text("Saved")
+    screen.tab("image")
+    screen.page.get_by_role("radio", name="Draft").check()
+    screen.generate("a secret garden")
+    assert read_metadata(outputs(easel)[-1]).request is None
+    screen.tab("settings")
+    box.check()
+    folder = screen.page.locator("#setting-output_folder textarea, #setting-output_folder input").first
+    folder.fill("/proc/no-such-place")
+    folder.press("Tab")
+    expect(screen.page.locator("#settings-message")).to_contain_text("cannot be")
+    folder.fill("")
+    folder.press("Tab")
+
+
+def test_the_first_picture_needs_no_mouse(screen: Screen) -> None:
+    page = screen.page
+    page.keyboard.press("Tab")
+    for _ in range(40):
+        if page.evaluate("document.activeElement?.closest('#image-prompt') !== null"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.type("a red apple")
+    before = screen.made()
+    page.keyboard.press("Control+Enter")
+    screen.wait_for_pictures(before + 1)
