@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.drafts import Draft
 from app.inputs import InputStore
 from engines.api import open_image
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 FAINT = 8  # alpha up to this is the soft edge of a stroke, not the stroke
 COLOUR = "#e0218a"  # seen on nearly every picture; the mask takes the strokes' alpha, not their colour
@@ -21,7 +24,7 @@ def taken(draft: Draft, value: dict[str, Any] | None, inputs: InputStore) -> Dra
     """
     if not value or not value.get("background"):
         return draft.with_(init_image="", mask="", painting="")
-    background = _upright(Path(value["background"]), inputs)
+    background = _background(draft, Path(value["background"]), inputs)
     layer = next(iter(value.get("layers") or ()), None)
     if layer is None:
         return draft.with_(init_image=background, mask="", painting="")
@@ -53,7 +56,15 @@ def shown(picture: str | None, layer: str | None) -> dict[str, Any] | None:
     return {"background": picture, "layers": [layer] if layer else [], "composite": None}
 
 
-def _upright(path: Path, inputs: InputStore) -> str:
-    """Keep the background. The editor gives it as it shows it, upright, whatever a camera wrote into the file."""
-    open_image(path)
+def _background(draft: Draft, path: Path, inputs: InputStore) -> str:
+    """Keep the background, unless it is the kept one: the editor writes the same pixels anew as another file."""
+    picture = open_image(path)
+    if draft.init_image and _same(picture, open_image(inputs.path_of(draft.init_image))):
+        return draft.init_image
     return inputs.keep(str(path), "init_image")
+
+
+def _same(one: PIL.Image.Image, other: PIL.Image.Image) -> bool:
+    from PIL import ImageChops
+
+    return one.size == other.size and ImageChops.difference(one, other).getbbox() is None

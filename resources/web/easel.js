@@ -84,7 +84,7 @@ async function start() {
   feed.connect();
   whenUsable(() => {
     document.documentElement.dataset.easelReady = "";
-    setTimeout(() => post("/loaded").catch(() => {}), 500);
+    post("/loaded").catch(() => {});
   });
 }
 

@@ -11,10 +11,12 @@ export async function openReport() {
   const ticks = files.map((file) => h("input", { type: "checkbox", checked: true, value: file.name, "aria-label": file.name }));
   const outcome = h("p", { role: "status" });
   const shown = files.map((file, index) => h(
-    "details",
-    {},
-    h("summary", {}, ticks[index], ` ${file.name} (${t("report.characters", { count: file.text.length })})`),
-    h("pre", { tabindex: "0", "aria-label": file.name }, file.text.slice(0, 200_000)),
+    "div",
+    { class: "file" },
+    ticks[index],
+    h("details", {},
+      h("summary", {}, `${file.name} (${t("report.characters", { count: file.text.length })})`),
+      h("pre", { tabindex: "0", "aria-label": file.name }, file.text.slice(0, 200_000))),
   ));
   dialog(t("menu.report"), (close) => [
     h("p", {}, t("report.text")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from app.places import readable
 from app.report import Report, build_report, read_jobs
 from app.ui.routes import Desk, body, route, text
 from engines.api import UserError
+
+log = logging.getLogger(__name__)
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -52,6 +55,7 @@ def _facts(desk: Desk) -> dict[str, Any]:
 
 async def _loaded(desk: Desk, request: Request) -> Response:
     """The page is up: now there is time to get the engine ready."""
+    log.info("page usable")
     await run_in_threadpool(desk.services.orchestrator.warm_up)
     return JSONResponse({})
 

@@ -1,0 +1,173 @@
+"""What must hold whatever happens: crashes, strangers, the dark, keyboards and screen readers."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.ui.conftest import Easel, Screen, eventually
+
+TABS = ("image", "video", "presets", "history", "settings")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Easel]:
+    easel = Easel(tmp_path / "home")
+    yield easel
+    if easel.process is not None and easel.process.poll() is None:
+        easel.kill()
+
+
+def test_after_a_crash_the_form_is_as_it_was_and_the_job_goes_on(own: Easel, browser: Browser) -> None:
+    own.start()
+    screen = Screen(browser.new_context().new_page()).open(own.address)
+    screen.page.get_by_role("radio", name="Wide").check()
+    screen.advanced("Steps", 150)
+    screen.write("a long sentence that took a while to think of")
+    screen.page.keyboard.press("Control+Enter")
+    expect(screen.page.locator(".progress .text")).to_contain_text("/150", timeout=30_000)
+    assert own.process is not None
+    family = psutil.Process(own.process.pid).children(recursive=True)
+    own.kill()
+    expect(screen.page.locator(".status .work")).to_contain_text("does not answer")
+    eventually(lambda: not any(child.is_running() for child in family), 5)
+    screen.page.close()
+
+    own.start()
+    screen = Screen(browser.new_context().new_page()).open(own.address)
+    expect(screen.page.locator("#image-prompt textarea")).to_have_value("a long sentence that took a while to think of")
+    expect(screen.page.get_by_role("radio", name="Wide")).to_be_checked()
+    screen.open_advanced()
+    expect(screen.page.get_by_role("spinbutton", name="Steps")).to_have_value("150")
+    card = screen.page.locator(".stage .card.error")
+    expect(card).to_contain_text("program-ended")
+    card.get_by_role("button", name="Go on").click()
+    screen.wait_for_pictures(1)
+    assert own.stop() == 0
+
+
+def test_closing_leaves_no_process(own: Easel, browser: Browser) -> None:
+    own.start()
+    screen = Screen(browser.new_context().new_page()).open(own.address)
+    screen.generate("a red apple")
+    assert own.process is not None
+    family = psutil.Process(own.process.pid).children(recursive=True)
+    assert family
+    assert own.stop() == 0
+    eventually(lambda: not any(child.is_running() for child in family), 5)
+    screen.page.close()
+
+
+def test_the_shell_has_no_torch(own: Easel, browser: Browser) -> None:
+    own.start()
+    screen = Screen(browser.new_context().new_page()).open(own.address)
+    screen.generate("a red apple")
+    assert own.process is not None
+    maps = Path(f"/proc/{own.process.pid}/maps").read_text()
+    assert "libtorch" not in maps
+    screen.page.close()
+
+
+def ask(easel: Easel, path: str, method: str = "GET", **headers: str) -> int:
+    address = urlsplit(easel.address)
+    connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=10)
+    try:
+        connection.request(method, path, headers={"Host": address.netloc, **headers})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+PROBES = [
+    ("/", {}),
+    ("/config", {}),
+    ("/gradio_api/info", {}),
+    ("/gradio_api/startup-events", {}),
+    ("/easel/events", {}),
+    ("/easel/history", {}),
+    ("/easel/report", {}),
+    ("/easel/pictures/0000000000000000", {}),
+    ("/gradio_api/file=/etc/passwd", {}),
+    ("/", {"Host": "evil.example"}),
+    ("/", {"Host": "x.localhost:7860"}),
+    ("/?token=guess", {}),
+    ("/easel/texts", {"Origin": "http://evil.example"}),
+    ("/easel/texts", {"Sec-Fetch-Site": "cross-site"}),
+    ("/easel/texts", {"Cookie": "easel=guess"}),
+]
+
+
+@pytest.mark.parametrize(("path", "headers"), PROBES)
+def test_a_stranger_gets_nothing(easel: Easel, context: object, path: str, headers: dict[str, str]) -> None:
+    assert ask(easel, path, **headers) in (403, 421)
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/run/predict", "/easel/stop", "/easel/drafts/image", "/gradio_api/upload"])
+def test_a_stranger_changes_nothing(easel: Easel, context: object, path: str) -> None:
+    assert ask(easel, path, "POST") == 403
+    assert ask(easel, path, "POST", Origin="null") == 403
+
+
+def test_the_page_itself_can_read_no_file_of_the_computer(screen: Screen) -> None:
+    script = "async (path) => (await fetch(path)).status"
+    for path in ("/gradio_api/file=/etc/passwd", "/gradio_api/file=../../etc/passwd", "/easel/web/../../app/paths.py"):
+        assert screen.page.evaluate(script, path) >= 400
+
+
+def test_hostile_words_stay_words(screen: Screen) -> None:
+    prompt = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+    screen.page.get_by_role("radio", name="Draft").check()
+    screen.generate(prompt)
+    screen.tab("history")
+    expect(screen.page.locator(".tile").first).to_be_visible()
+    screen.page.locator(".tile").first.get_by_role("button", name="Open").click()
+    expect(screen.page.get_by_role("dialog").locator(".prompt").first).to_have_text(prompt)
+    assert screen.page.title() != "taken"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(screen: Screen, scheme: str) -> None:
+    screen.page.emulate_media(color_scheme=scheme)  # pyright: ignore
+    screen.reload()
+    assert screen.page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
+    screen.open_advanced()
+    found = []
+    for tab in TABS:
+        screen.tab(tab)
+        screen.page.wait_for_timeout(700)
+        found += [(tab, *problem) for problem in serious(screen)]
+    screen.tab("image")
+    for task in ("Image to image", "Inpaint"):
+        screen.task(task)
+        screen.page.wait_for_timeout(700)
+        found += [(task, *problem) for problem in serious(screen)]
+    screen.page.evaluate("window.easel.run('report')")
+    screen.page.get_by_role("dialog").wait_for()
+    found += [("report", *problem) for problem in serious(screen)]
+    assert found == []
+
+
+def serious(screen: Screen) -> list[tuple[str, str]]:
+    violations = Axe().run(screen.page).response["violations"]
+    bad = [each for each in violations if each["impact"] in ("serious", "critical")]
+    return [(each["id"], node["html"][:200]) for each in bad for node in each["nodes"]]
+
+
+def test_at_most_ten_controls_before_advanced(screen: Screen) -> None:
+    """What a person decides about: each group of chips, each box and each button counts once."""
+    script = """() => {
+        const wish = document.querySelector('.wish');
+        const seen = (element) => element.offsetParent !== null;
+        const groups = [...wish.querySelectorAll('fieldset, textarea, input[type=number], .preset-row')].filter(seen);
+        const buttons = [...wish.querySelectorAll('button')].filter(seen)
+            .filter((button) => !button.closest('.preset-row, fieldset') && !/reset/i.test(button.ariaLabel ?? ''));
+        return groups.length + buttons.length;
+    }"""
+    assert screen.page.evaluate(script) <= 10

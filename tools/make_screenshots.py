@@ -1,0 +1,95 @@
+"""Make the screenshots of the docs: each tab, light and dark, of a real Easel that has made a few pictures.
+
+Needs Chromium (Debian's is found) and Playwright from the test packages:
+
+    ./.venv/bin/python tools/make_screenshots.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "resources" / "screenshots"
+SIZE = {"width": 1280, "height": 860}
+PROMPTS = ("a slice of pizza", "a fox", "a penguin", "a red apple")
+TABS = ("image", "video", "presets", "history", "settings")
+WAIT = 120_000  # milliseconds
+
+
+def main() -> int:
+    """Make all screenshots; returns the exit status."""
+    argparse.ArgumentParser(description="Make the screenshots of the docs.").parse_args()
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        print("there is no Chromium (on Debian: apt install chromium)", file=sys.stderr)
+        return 2
+    from playwright.sync_api import sync_playwright
+
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
+        easel, address = _start(Path(home) / "easel")
+        flags = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        try:
+            _take(browser, address)
+        finally:
+            browser.close()
+            easel.send_signal(signal.SIGTERM)
+            easel.wait(30)
+    return 0
+
+
+def _start(home: Path) -> tuple[subprocess.Popen[str], str]:
+    environment = {**os.environ, "EASEL_HOME": str(home), "BROWSER": "true", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-m", "app", "ui", "--browser"]
+    easel = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert easel.stdout is not None
+    return easel, easel.stdout.readline().strip()
+
+
+def _take(browser: Any, address: str) -> None:
+    page = browser.new_page(viewport=SIZE)
+    page.set_default_timeout(WAIT)
+    page.goto(address)
+    _ready(page)
+    _save(page, "first-start-light")
+    for number, prompt in enumerate(PROMPTS, 1):
+        page.fill("#image-prompt textarea", prompt)
+        page.keyboard.press("Control+Enter")
+        page.wait_for_function(f"document.querySelectorAll('.strip .thumbnail').length >= {number}")
+        page.wait_for_function("!document.body.classList.contains('busy')")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.reload()
+        _ready(page)
+        for tab in TABS:
+            page.click(f"#tab-{tab}-button")
+            page.wait_for_timeout(1200)
+            _save(page, f"{tab}-{scheme}")
+
+
+def _ready(page: Any) -> None:
+    page.wait_for_selector("html[data-easel-ready]")
+    page.wait_for_timeout(1500)
+
+
+def _save(page: Any, name: str) -> None:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(page.screenshot())) as picture:
+        picture.convert("RGB").save(TARGET / f"{name}.webp", "WEBP", quality=85, method=6)
+    print(f"{name}.webp")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
