@@ -37,19 +37,25 @@ def main() -> int:
 
     TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
-        easel, address = _start(Path(home) / "easel")
+        easel, address = start_easel(Path(home) / "easel")
         flags = ["--no-sandbox"] if os.name == "posix" and os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         try:
             _take(browser, address)
         finally:
             browser.close()
-            easel.send_signal(signal.SIGTERM)
-            easel.wait(30)
+            stop_easel(easel)
     return 0
 
 
-def _start(home: Path) -> tuple[subprocess.Popen[str], str]:
+def stop_easel(easel: subprocess.Popen[str]) -> None:
+    """End it kindly."""
+    easel.send_signal(signal.SIGTERM)
+    easel.wait(30)
+
+
+def start_easel(home: Path) -> tuple[subprocess.Popen[str], str]:
+    """A real Easel for the browser, with its data below `home`; returns it with the address for one page."""
     environment = {**os.environ, "EASEL_HOME": str(home), "BROWSER": "true", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-P", "-m", "app", "ui", "--browser"]
     easel = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -11,7 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 # Programs that some tests compare with; those tests say so and are left out where the programs cannot be had.
-SYSTEM_PACKAGES = {"exiftool": "libimage-exiftool-perl"}
+SYSTEM_PACKAGES = {
+    "exiftool": ("libimage-exiftool-perl",),
+    "chromium": ("chromium",),
+    # A screen without a viewer, and what Qt's X11 plugin needs of the system.
+    "xvfb-run": ("xvfb", "xauth", "libxcb-cursor0", "libxcb-icccm4", "libxcb-keysyms1", "libegl1", "libgl1", "libnss3"),
+}
 CHECKS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["lint-imports"], ["pyright"])
 
 
@@ -23,8 +28,14 @@ def main(arguments: list[str]) -> int:
     failed = [" ".join(check) for check in CHECKS if run([str(BIN / check[0]), *check[1:]])]
     print(f"failed, see above: {', '.join(failed)}" if failed else "all checks are well", flush=True)
     selection = [] if everything else ["-m", "not long"]
-    tests = run([sys.executable, "-m", "pytest", *selection, *rest])
+    tests = run([*screen(), sys.executable, "-m", "pytest", *selection, *rest])
     return tests or int(bool(failed))
+
+
+def screen() -> list[str]:
+    """What gives the tests of the window a screen where there is none."""
+    alone = sys.platform == "linux" and not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY")
+    return ["xvfb-run", "-a"] if alone and shutil.which("xvfb-run") else []
 
 
 def run(command: list[str]) -> int:
@@ -39,16 +50,24 @@ def run(command: list[str]) -> int:
 
 
 def install_system_packages() -> None:
-    """Where it may (as root, with apt); says so where it may not."""
-    missing = [package for program, package in SYSTEM_PACKAGES.items() if not shutil.which(program)]
+    """Where it may (as root or with sudo, and apt); says so where it may not."""
+    missing = [
+        package for program, packages in SYSTEM_PACKAGES.items() if not shutil.which(program) for package in packages
+    ]
     if not missing:
         return
-    if not shutil.which("apt-get") or os.geteuid() != 0:
+    root = os.name == "posix" and os.geteuid() == 0
+    if not shutil.which("apt-get") or not (root or shutil.which("sudo")):
         print(f"not installed, some tests will be left out: {', '.join(missing)}", flush=True)
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "-q", "update"], ["apt-get", "-q", "-y", "install", *missing]):
-        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+    for command in (
+        ["apt-get", "-q", "update"],
+        ["apt-get", "-q", "-y", "install", "--no-install-recommends", *missing],
+    ):
+        subprocess.run(
+            [*([] if root else ["sudo", "-n"]), *command], env=environment, stdout=subprocess.DEVNULL, check=False
+        )
 
 
 if __name__ == "__main__":

@@ -86,7 +86,9 @@ class Feed:
         return not isinstance(job.state, Queued | Running) and job_is_resumable(job)
 
     def _view(self, job: Job) -> dict[str, Any]:
-        return job_view(job, self._last.get(job.id), self.words, self._services.outputs.folder)
+        titles = {record.id: record.title for record in self._services.models.all()}
+        model = titles.get(job.request.model, job.request.model)
+        return job_view(job, self._last.get(job.id), self.words, self._services.outputs.folder, model)
 
     def _on_event(self, event: Event) -> None:
         job = event.job

@@ -22,8 +22,8 @@ def tab_of(task: Task) -> str:
     return "video" if task in VIDEO_TASKS else "image"
 
 
-def job_view(job: Job, event: Event | None, words: Words, outputs: Path) -> dict[str, Any]:
-    """A job with its files, its error as a card, and how far it is by the last `event` of it."""
+def job_view(job: Job, event: Event | None, words: Words, outputs: Path, model: str) -> dict[str, Any]:
+    """A job with its files, its error as a card, how far it is by the last `event` of it, and its model's title."""
     request = job.request
     return {
         "id": job.id,
@@ -36,6 +36,7 @@ def job_view(job: Job, event: Event | None, words: Words, outputs: Path) -> dict
         "width": request.width,
         "height": request.height,
         "created": job.created,
+        "model": model,
         "files": [file_view(artifact, outputs) for artifact in job.artifacts],
         "error": card_for_job(job.state.error, words) if isinstance(job.state, Failed | Interrupted) else None,
         "progress": progress_view(job, event, words),

@@ -18,7 +18,7 @@ export function waiting() {
   return allJobs().filter((each) => each.state === "queued").sort((a, b) => place(a) - place(b));
 }
 
-// The listener is called with what changed: "snapshot", "job", "progress", "queue", "trashed" or "connection".
+// The listener is called with what changed: "snapshot", "job", "progress", "stopping", "queue", "trashed", "connection".
 export function listen(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -35,6 +35,7 @@ const handlers = {
   job(data) {
     const before = jobs.get(data.id);
     if (data.state === "running" && before?.progress && !data.progress.part) data.progress = before.progress;
+    data.stopping = data.state === "running" && Boolean(before?.stopping);
     jobs.set(data.id, data);
     if (data.state === "queued" && !queue.order.includes(data.id)) queue.order.push(data.id);
     if (data.state !== "queued") queue.order = queue.order.filter((id) => id !== data.id);
@@ -42,6 +43,9 @@ const handlers = {
   progress(data) {
     const found = jobs.get(data.id);
     if (found) Object.assign(found, { state: "running", progress: data });
+  },
+  stopping(data) {
+    for (const id of data.jobs) if (jobs.get(id)?.state === "running") jobs.get(id).stopping = true;
   },
   queue(data) {
     Object.assign(queue, data);

@@ -80,7 +80,7 @@ function drawProgress(job, picturePlace, place) {
     replace(place, bar, h("p", { class: "text" }));
   }
   bar.value = told.part;
-  place.querySelector(".text").textContent = told.text;
+  place.querySelector(".text").textContent = job.stopping ? t("progress.stopping") : told.text;
   if (told.preview) drawPreview(picturePlace, told.preview);
 }
 

@@ -9,28 +9,34 @@ const EVERY = 15_000; // milliseconds between two looks at the free memory
 
 export function makeStatus(element) {
   const device = h("span", { class: "device" });
+  const model = h("span", { class: "model" });
   const work = h("span", { class: "work", role: "status" });
   const stop = button(t("form.stop"), stopRunning, { kind: "stop" });
   element.classList.add("status");
-  element.append(device, work, stop);
+  element.append(device, model, work, stop);
+  let usual = "";
+  const draw = () => {
+    work.textContent = summary();
+    model.textContent = (feed.running() ?? feed.allJobs().at(-1))?.model ?? usual;
+    stop.hidden = !feed.running();
+  };
   const look = async () => {
     if (document.hidden) return;
-    device.textContent = (await get("/status").catch(() => ({ device: "" }))).device;
+    const found = await get("/status").catch(() => null);
+    device.textContent = found?.device ?? "";
+    usual = found?.model ?? usual;
+    draw();
   };
   look();
   setInterval(look, EVERY);
-  const draw = () => {
-    work.textContent = summary();
-    stop.hidden = !feed.running();
-  };
-  draw();
   feed.listen((what) => what !== "progress" && draw());
 }
 
 function summary() {
   if (!feed.connection.open) return t("status.lost");
   const count = feed.waiting().length;
-  const words = [feed.running() ? t("status.running") : t("status.idle")];
+  const running = feed.running();
+  const words = [t(running ? (running.stopping ? "progress.stopping" : "status.running") : "status.idle")];
   if (count) words.push(t("status.waiting", { count }));
   if (feed.queue.paused) words.push(t("status.paused"));
   return words.join(", ");

@@ -37,13 +37,16 @@ async def _preview(desk: Desk, request: Request) -> Response:
 
 
 async def _stop(desk: Desk, request: Request) -> Response:
-    await run_in_threadpool(desk.services.orchestrator.cancel, request.path_params["job"])
+    job = request.path_params["job"]
+    await run_in_threadpool(desk.services.orchestrator.cancel, job)
+    desk.feed.tell("stopping", {"jobs": [job]})
     return JSONResponse({})
 
 
 async def _stop_running(desk: Desk, request: Request) -> Response:
-    """Stop whatever is on the device now."""
+    """Stop whatever is on the device now. Every page hears of it at once: the engine's step may still take a while."""
     stopped = await run_in_threadpool(desk.services.orchestrator.cancel_running)
+    desk.feed.tell("stopping", {"jobs": stopped})
     return JSONResponse({"stopped": stopped})
 
 

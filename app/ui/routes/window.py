@@ -50,7 +50,8 @@ def _facts(desk: Desk) -> dict[str, Any]:
         device = desk.words("status.gpu", name=card.name, free=readable(card.memory_free * 2**20))
     else:
         device = desk.words("status.cpu", free=readable(memory.available))
-    return {"device": device, "models": len(desk.services.models.all())}
+    models = desk.services.models.all()
+    return {"device": device, "model": desk.services.models.default().title if models else ""}
 
 
 async def _loaded(desk: Desk, request: Request) -> Response:
