@@ -54,7 +54,10 @@ def catalogue(language: str = FALLBACK_LANGUAGE) -> dict[str, dict[str, Any]]:
 
 
 def render(code: str, params: dict[str, Any], language: str = "") -> Message:
-    """Fill the entry `code` with `params`, in `language` or the one in use. An unknown code gives the entry `internal` with the code in it."""
+    """Fill the entry `code` with `params`, in `language` or the one in use.
+
+    An unknown code gives the entry `internal` with the code in it.
+    """
     entry = catalogue(language or _language).get(code) or catalogue().get(code)
     if entry is None:
         entry, params = catalogue()["internal"], {"what": f"{code} {params}"}

@@ -39,7 +39,8 @@ def test_help_needs_next_to_nothing() -> None:
 
 
 def test_no_family_is_named_outside_its_rooms() -> None:
-    words = "|".join(rf"\b{re.escape(each.id)}\b" for each in families())
+    # A family's id may stand in a flag of another program, which is that program's word: --medvram-sdxl.
+    words = "|".join(rf"\b(?<!vram-){re.escape(each.id)}\b" for each in families())
     rooms = ("engines/families/", "engines/registry.py", "presets/", "resources/", "tests/")
     named = [
         f"{path.relative_to(ROOT)}: {line.strip()}"

@@ -148,8 +148,11 @@ def problem(error: Exception, words: Words) -> str:
 
 
 def _prepare_qt() -> None:
-    """Chromium refuses its sandbox to root; for everybody else the sandbox stays on."""
-    if sys.platform == "linux" and os.geteuid() == 0:
+    """Qt and nothing else on Linux. Chromium refuses its sandbox to root; for everybody else the sandbox stays on."""
+    if sys.platform != "linux":
+        return
+    os.environ["PYWEBVIEW_GUI"] = "qt"  # asking for the screens, before the start, would look for GTK first
+    if os.geteuid() == 0:
         flags = os.environ.get("QTWEBENGINE_CHROMIUM_FLAGS", "")
         os.environ["QTWEBENGINE_CHROMIUM_FLAGS"] = f"{flags} --no-sandbox".strip()
 

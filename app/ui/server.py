@@ -73,6 +73,7 @@ class Server:
     def _build(self) -> Guard:
         cache = self._services.paths.cache
         quick_gradio.prepare(cache / "gradio")
+        begun = time.monotonic()
         import gradio as gr
         from fastapi import FastAPI
         from starlette.staticfiles import StaticFiles
@@ -82,6 +83,7 @@ class Server:
         from app.ui.routes import Desk, drafts, jobs, pictures, presets, window
         from app.ui.theme import theme
 
+        imported = time.monotonic()
         words = Words(self._services.settings.language)
         self._feed = Feed(self._services, words)
         desk = Desk(self._services, self._feed, words)
@@ -106,6 +108,7 @@ class Server:
             head=_head(self._theme, words.language),
             max_file_size=BODY_LIMIT,
         )
+        log.info("page built import=%.2f s build=%.2f s", imported - begun, time.monotonic() - imported)
         hosts = (f"{self._host}:{self.port}",) if self._password is not None else ()
         return Guard(app, self.access, max_body=BODY_LIMIT, password=self._password, hosts=hosts)
 

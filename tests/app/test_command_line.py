@@ -72,7 +72,9 @@ def test_inpaint_from_the_command_line(easel: Easel, tmp_path: Path) -> None:
         (("generate", "x", "--out", "/proc/nowhere"), 2, "--out"),
         (("info", "nowhere.png"), 2, "nowhere.png"),
         (("resume", "zzzz"), 2, "jobs list"),
-        (("ui",), 2, "no window"),
+        (("ui", "--listen"), 2, "--gradio-auth"),
+        (("ui", "--theme", "pink"), 2, "light or dark"),
+        (("ui", "--lowram"), 2, "--lowvram"),
     ],
 )
 def test_bad_input_gets_a_code_a_sentence_and_a_way_out(

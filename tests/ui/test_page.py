@@ -315,6 +315,7 @@ def test_settings_hold_at_once(screen: Screen, easel: Easel, tmp_path: Path) -> 
 
 def test_the_first_picture_needs_no_mouse(screen: Screen) -> None:
     page = screen.page
+    screen.reload()  # nothing has the keyboard
     page.keyboard.press("Tab")
     for _ in range(40):
         if page.evaluate("document.activeElement?.closest('#image-prompt') !== null"):

@@ -109,7 +109,9 @@ def test_a_stranger_gets_nothing(easel: Easel, context: object, path: str, heade
     assert ask(easel, path, **headers) in (403, 421)
 
 
-@pytest.mark.parametrize("path", ["/gradio_api/run/predict", "/easel/stop", "/easel/drafts/image", "/gradio_api/upload"])
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/run/predict", "/easel/stop", "/easel/drafts/image", "/gradio_api/upload"]
+)
 def test_a_stranger_changes_nothing(easel: Easel, context: object, path: str) -> None:
     assert ask(easel, path, "POST") == 403
     assert ask(easel, path, "POST", Origin="null") == 403
