@@ -6,8 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engines.records import ModelHeader
+from engines.detection import Detection, Signature, Variant
 from engines.types import Task
+
+__all__ = [
+    "Detection",
+    "EngineFamily",
+    "LatentFormat",
+    "Limits",
+    "MemoryFigures",
+    "Signature",
+    "TinyPart",
+    "TinyProfile",
+    "Variant",
+]
 
 
 @dataclass(frozen=True)
@@ -22,27 +34,6 @@ class Limits:
     max_guidance: float = 30.0
     max_count: int = 64
     max_clip_skip: int = 1
-
-
-@dataclass(frozen=True)
-class Detection:
-    """How a model of the family is told from others: pipeline classes, and values that its configs must have.
-
-    `configs` maps a part to key-value pairs of its `config.json`: {"unet": {"addition_embed_type": "text_time"}}.
-    """
-
-    pipeline_classes: frozenset[str]
-    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def matches(self, header: ModelHeader) -> bool:
-        """Whether the header is one of this family's."""
-        if header.pipeline_class not in self.pipeline_classes:
-            return False
-        return all(
-            header.configs.get(part, {}).get(key) == value
-            for part, wanted in self.configs.items()
-            for key, value in wanted.items()
-        )
 
 
 @dataclass(frozen=True)

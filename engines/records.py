@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,24 @@ class ModelHeader:
     pipeline_class: str
     parts: dict[str, str]
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class TensorInfo(NamedTuple):
+    """A tensor as a header describes it: the file format's name of its number format, and its shape in torch's order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    """The header of one weight file: its tensors by name and its free text; `format` is "safetensors" or "gguf"."""
+
+    path: Path
+    format: str
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, Any]
+    size: int
 
 
 @dataclass(frozen=True)

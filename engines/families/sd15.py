@@ -5,7 +5,18 @@ Source: the classes StableDiffusion{,Img2Img,Inpaint}Pipeline and the configurat
 
 from __future__ import annotations
 
-from engines.family import Detection, EngineFamily, LatentFormat, Limits, MemoryFigures, TinyPart, TinyProfile
+from engines.detection import ANY
+from engines.family import (
+    Detection,
+    EngineFamily,
+    LatentFormat,
+    Limits,
+    MemoryFigures,
+    Signature,
+    TinyPart,
+    TinyProfile,
+    Variant,
+)
 from engines.samplers import ALL_SCHEDULES, NOISE_SAMPLERS
 from engines.types import Task
 
@@ -76,6 +87,46 @@ TINY = TinyProfile(
     },
 )
 
+# The blocks at full size have attention, its projection is a convolution (a matrix in version 2), and no size labels.
+UNET = (
+    Signature({"input_blocks.1.1.proj_in.weight": (None, None, 1, 1)}, lacks=("label_emb.*", "*.time_stack.*")),
+    Signature({"down_blocks.0.attentions.0.proj_in.weight": (None, None, 1, 1)}, lacks=("add_embedding.*",)),
+)
+DETECTION = Detection(
+    pipeline_classes=frozenset(PIPELINES.values()),
+    configs={"unet": {"addition_embed_type": None}},
+    files={
+        "unet": UNET,
+        "controlnet": UNET,
+        "vae": (Signature({"decoder.conv_in.weight": (None, 4, 3, 3)}),),
+        "text_encoder": (Signature({"encoder.layers.0.mlp.fc1.weight": (None, 768)}, lacks=("vision_model.*",)),),
+        "lora": (Signature({"*_attn2_to_k": (None, 768)}), Signature({"te_encoder_layers_0_*": ANY})),
+        "embedding": (Signature({"emb_params": (None, 768)}),),
+        "ip-adapter": (Signature({"ip_adapter.1.to_k_ip.weight": (None, 768)}),),
+    },
+    prefixes={"vae": ("first_stage_model.",), "text_encoder": ("cond_stage_model.",)},
+    variants={
+        "inpaint": Variant(
+            tensors=(
+                Signature({"input_blocks.0.0.weight": (None, 9, 3, 3)}),
+                Signature({"conv_in.weight": (None, 9, 3, 3)}),
+            ),
+            configs={"unet": {"in_channels": 9}},
+        ),
+        "edit": Variant(
+            tensors=(
+                Signature({"input_blocks.0.0.weight": (None, 8, 3, 3)}),
+                Signature({"conv_in.weight": (None, 8, 3, 3)}),
+            ),
+            configs={"unet": {"in_channels": 8}},
+        ),
+        "v-prediction": Variant(
+            configs={"scheduler": {"prediction_type": "v_prediction"}},
+            metadata={"modelspec.prediction_type": "v*"},
+        ),
+    },
+)
+
 FAMILY = EngineFamily(
     id="sd15",
     title="Stable Diffusion 1.5",
@@ -93,10 +144,7 @@ FAMILY = EngineFamily(
     limits=Limits(min_side=64, max_side=2048, side_multiple=8, max_pixels=2048 * 1024, max_clip_skip=12),
     samplers=NOISE_SAMPLERS,
     schedulers=ALL_SCHEDULES,
-    detection=Detection(
-        pipeline_classes=frozenset(PIPELINES.values()),
-        configs={"unet": {"addition_embed_type": None}},
-    ),
+    detection=DETECTION,
     parts=("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
     memory=MemoryFigures(parameters=1.07, activation_bytes_per_pixel=6_000),

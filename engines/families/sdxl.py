@@ -5,7 +5,18 @@ Source: the classes StableDiffusionXL{,Img2Img,Inpaint}Pipeline and the configur
 
 from __future__ import annotations
 
-from engines.family import Detection, EngineFamily, LatentFormat, Limits, MemoryFigures, TinyPart, TinyProfile
+from engines.detection import ANY
+from engines.family import (
+    Detection,
+    EngineFamily,
+    LatentFormat,
+    Limits,
+    MemoryFigures,
+    Signature,
+    TinyPart,
+    TinyProfile,
+    Variant,
+)
 from engines.samplers import ALL_SCHEDULES, NOISE_SAMPLERS
 from engines.types import Task
 
@@ -94,6 +105,76 @@ TINY = TinyProfile(
     extra={"force_zeros_for_empty_prompt": True, "add_watermarker": False},
 )
 
+# Size labels, and attention from the second level on only.
+UNET = (
+    Signature(
+        {"label_emb.0.0.weight": (None, None), "input_blocks.4.1.proj_in.weight": (None, None)},
+        lacks=("input_blocks.1.1.*",),
+    ),
+    Signature(
+        {"add_embedding.linear_1.weight": (None, None), "down_blocks.1.attentions.0.proj_in.weight": (None, None)},
+        lacks=("down_blocks.0.attentions.*",),
+    ),
+)
+CONTROL = (
+    *UNET,
+    Signature({"down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight": (None, 2048)}),
+)
+DETECTION = Detection(
+    pipeline_classes=frozenset(PIPELINES.values()),
+    configs={"unet": {"addition_embed_type": "text_time"}},
+    files={
+        "unet": UNET,
+        "controlnet": CONTROL,
+        "vae": (Signature({"decoder.conv_in.weight": (None, 4, 3, 3)}),),
+        "text_encoder": (Signature({"encoder.layers.0.mlp.fc1.weight": (None, 768)}, lacks=("vision_model.*",)),),
+        "text_encoder_2": (
+            Signature({"encoder.layers.0.mlp.fc1.weight": (None, 1280), "text_projection.weight": ANY}),
+            Signature({"transformer.resblocks.0.mlp.c_fc.weight": (None, 1280), "text_projection": ANY}),
+        ),
+        "lora": (Signature({"*_attn2_to_k": (None, 2048)}), Signature({"te2_encoder_layers_0_*": ANY})),
+        "embedding": (Signature({"clip_l": (None, 768), "clip_g": (None, 1280)}),),
+        "ip-adapter": (Signature({"ip_adapter.1.to_k_ip.weight": (None, 2048)}),),
+    },
+    prefixes={
+        "vae": ("first_stage_model.",),
+        "text_encoder": ("conditioner.embedders.0.transformer.",),
+        "text_encoder_2": ("conditioner.embedders.1.", "conditioner.embedders.0.model."),
+    },
+    variants={
+        "inpaint": Variant(
+            tensors=(
+                Signature({"input_blocks.0.0.weight": (None, 9, 3, 3)}),
+                Signature({"conv_in.weight": (None, 9, 3, 3)}),
+            ),
+            configs={"unet": {"in_channels": 9}},
+        ),
+        "edit": Variant(
+            tensors=(
+                Signature({"input_blocks.0.0.weight": (None, 8, 3, 3)}),
+                Signature({"conv_in.weight": (None, 8, 3, 3)}),
+            ),
+            configs={"unet": {"in_channels": 8}},
+        ),
+        # The refiner has four layers where the base model has two, and the second text encoder alone.
+        "refiner": Variant(
+            tensors=(
+                Signature({"input_blocks.4.1.transformer_blocks.3.norm1.weight": ANY}),
+                Signature({"down_blocks.1.attentions.0.transformer_blocks.3.norm1.weight": ANY}),
+            ),
+            configs={"index": {"requires_aesthetics_score": True}},
+        ),
+        # Files of v-prediction models carry an empty tensor of this name as a mark.
+        "v-prediction": Variant(
+            tensors=(Signature({"v_pred": ANY}),),
+            configs={"scheduler": {"prediction_type": "v_prediction"}},
+            metadata={"modelspec.prediction_type": "v*"},
+        ),
+        # Its weights have the shapes of the base model: only a folder says that it is one, by its native 512 pixels.
+        "turbo": Variant(configs={"unet": {"sample_size": 64}}, metadata={"modelspec.title": "*turbo*"}),
+    },
+)
+
 FAMILY = EngineFamily(
     id="sdxl",
     title="Stable Diffusion XL",
@@ -111,10 +192,7 @@ FAMILY = EngineFamily(
     limits=Limits(min_side=64, max_side=4096, side_multiple=8, max_pixels=2048 * 2048, max_clip_skip=12),
     samplers=NOISE_SAMPLERS,
     schedulers=ALL_SCHEDULES,
-    detection=Detection(
-        pipeline_classes=frozenset(PIPELINES.values()),
-        configs={"unet": {"addition_embed_type": "text_time"}},
-    ),
+    detection=DETECTION,
     parts=("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
     memory=MemoryFigures(parameters=3.47, activation_bytes_per_pixel=6_000),
