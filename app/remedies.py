@@ -33,7 +33,7 @@ PLACES = (Remedy("open", "fix.output-folder", target="settings"), RETRY)
 
 # Codes whose way out is always the same; the others are worked out from their numbers below.
 FIXED: Mapping[str, tuple[Remedy, ...]] = {
-    "prompt-needed": (Remedy("focus", "fix.prompt", target="prompt"),),
+    "prompt-empty": (Remedy("focus", "fix.prompt", target="prompt"),),
     "init-image-needed": (Remedy("focus", "fix.picture", target="picture"),),
     "init-image-missing": (Remedy("focus", "fix.picture", target="picture"),),
     "init-image-broken": (Remedy("focus", "fix.picture", target="picture"),),

@@ -16,11 +16,13 @@ from engines.api import EaselError
 log = logging.getLogger(__name__)
 
 
-def build_menu(words: Words, running: Running, command: Callable[[str], None]) -> list[Menu]:
-    """The menus; `command` runs one of the page's own commands ("new", "report", "about")."""
+def build_menu(
+    words: Words, running: Running, command: Callable[[str], None], tell: Callable[[EaselError], None]
+) -> list[Menu]:
+    """The menus; `command` runs one of the page's own commands ("new", "report", "about"), `tell` shows an error."""
 
     def action(key: str, run: Callable[[], object]) -> MenuAction:
-        return MenuAction(words(key), _guarded(run, running))
+        return MenuAction(words(key), _guarded(run, running, tell))
 
     return [
         Menu(
@@ -44,7 +46,7 @@ def build_menu(words: Words, running: Running, command: Callable[[str], None]) -
     ]
 
 
-def _guarded(run: Callable[[], object], running: Running) -> Callable[[], None]:
+def _guarded(run: Callable[[], object], running: Running, tell: Callable[[EaselError], None]) -> Callable[[], None]:
     """A menu can be used while Easel is still starting, and what it opens may not be there."""
 
     def act() -> None:
@@ -54,5 +56,6 @@ def _guarded(run: Callable[[], object], running: Running) -> Callable[[], None]:
             run()
         except EaselError as error:
             log.warning("menu code=%s", error.code, exc_info=True)
+            tell(error)
 
     return act

@@ -15,6 +15,7 @@ from app.desktop.instance import Instance
 from app.desktop.place import SMALLEST, Screen, WindowPlace, load_place, save_place
 from app.desktop.running import Running
 from app.paths import RESOURCES, Paths
+from app.ui.notices import notice
 from app.ui.words import Words
 from engines.api import EaselError
 
@@ -34,6 +35,14 @@ class Shell:
 
     def run(self) -> int:
         """Show the window and stay until it is closed. Must be called from the main thread."""
+        try:
+            self.open()
+        finally:
+            self._running.stop()
+        return 0
+
+    def open(self) -> None:
+        """Show the window; returns when Qt's loop ends, which is when the window is closed."""
         _prepare_qt()
         import webview
 
@@ -43,18 +52,18 @@ class Shell:
         webview.settings["ALLOW_FILE_URLS"] = False
         webview.settings["OPEN_EXTERNAL_LINKS_IN_BROWSER"] = True
         self._make_window(webview)
-        menu = build_menu(self._words, self._running, self.command)
+        menu = build_menu(self._words, self._running, self.command, self.tell)
         gui = "qt" if sys.platform == "linux" else None
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._window.destroy())
-        try:
-            webview.start(self._behind, gui=gui, menu=menu, icon=str(RESOURCES / "icons" / "easel.png"))
-        finally:
-            self._running.stop()
-        return 0
+        webview.start(self._behind, gui=gui, menu=menu, icon=str(RESOURCES / "icons" / "easel.png"))
 
     def command(self, name: str) -> None:
         """Run one of the page's commands."""
         self._window.evaluate_js(f"window.easel && window.easel.run({json.dumps(name)})")
+
+    def tell(self, error: EaselError) -> None:
+        """Show an error of the window's own on the page."""
+        self._window.evaluate_js(f"window.easel && window.easel.tell({notice(error, (), self._words)})")
 
     def show(self) -> None:
         """Bring the window to the front."""

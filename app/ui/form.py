@@ -268,7 +268,7 @@ class GenerationForm:
 
     def _submit(self, draft: Draft) -> Job:
         if not draft.prompt.strip():
-            raise UserError("prompt-needed")
+            raise UserError("prompt-empty")
         resolved = self._resolver.resolve(usable(draft, self._services.models, self._services.presets))
         return self._services.orchestrator.submit(resolved.request, resolved.record)
 

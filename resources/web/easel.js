@@ -5,7 +5,7 @@ import { loadWords, t } from "./words.js";
 import * as feed from "./feed.js";
 import { place, watchPlaces } from "./mounts.js";
 import { change, currentTab, field, generate, generationTab, openTab } from "./form.js";
-import { addCommand, clearNotice, formNotice, makeNoticePlace } from "./notice.js";
+import { addCommand, clearNotice, formNotice, makeNoticePlace, show as showCard } from "./notice.js";
 import { makeStage } from "./stage.js";
 import { makeStrip } from "./strip.js";
 import { makeStatus, markBusy, stopRunning } from "./status.js";
@@ -62,6 +62,7 @@ function showCount(box, text) {
 
 window.easel = {
   notice: formNotice,
+  tell: ({ error }) => showCard(generationTab(), error),
   run: (name) => commands[name]?.(),
   clearNotice,
 };

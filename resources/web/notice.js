@@ -35,7 +35,8 @@ export function problem(tab, error) {
   show(tab, error instanceof Refused ? error.card : unknown);
 }
 
-function show(tab, card) {
+// A card in the tab's form; where the form is not seen, its words in passing too.
+export function show(tab, card) {
   const element = places.get(tab) ?? places.get("image");
   if (!element) return toast(`${card.title} ${card.cause}`);
   replace(element, cardElement(tab, card, null));

@@ -114,7 +114,7 @@ def test_an_empty_prompt_is_a_message_with_a_button(screen: Screen) -> None:
     screen.page.click("#image-generate")
     card = screen.page.locator(".wish .card.error")
     expect(card).to_contain_text("There is nothing to draw yet.")
-    expect(card).to_contain_text("prompt-needed")
+    expect(card).to_contain_text("prompt-empty")
     card.get_by_role("button", name="Write a prompt").click()
     expect(screen.page.locator("#image-prompt textarea")).to_be_focused()
     expect(card).to_have_count(0)
@@ -152,7 +152,7 @@ def test_a_painted_mask_is_repainted_and_stays_through_a_reload(screen: Screen, 
     assert request is not None and str(request.task) == "inpaint" and request.mask
     digest = request.mask.removeprefix("sha256:")
     mask = Image.open(next((easel.home / "data" / "inputs").glob(f"{digest}*")))
-    white = sum(1 for value in mask.convert("L").getdata() if value)
+    white = sum(1 for value in mask.convert("L").tobytes() if value)
     assert mask.size == (128, 128) and 100 < white < 128 * 128
     screen.reload()
     expect(screen.page.locator("#image-canvas canvas").first).to_be_visible()

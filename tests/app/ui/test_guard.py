@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -579,7 +580,9 @@ def _websocket(window: Probe, headers: dict[str, str], path: str = "/") -> str:
 
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "websocket", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": pairs}
-    asyncio.run(Guard(inner, window.access, max_body=MAX_BODY)(scope, _nothing, send))
+    call = Guard(inner, window.access, max_body=MAX_BODY)(scope, _nothing, send)
+    with ThreadPoolExecutor(1) as own_thread:  # Playwright keeps a loop in the main one
+        own_thread.submit(asyncio.run, call).result()
     (found,) = sent
     return found
 
