@@ -1,0 +1,28 @@
+"""What a prompt says: weights, changes over time, extra networks, chunks. Imports nothing heavy.
+
+The order in which a prompt is read: wildcards and `{a|b}` (once, from the seed), `<lora:…>`, changes over time,
+weights, chunks of tokens.
+"""
+
+from engines.prompt.attention import Fragment, parse_weights, render_weights
+from engines.prompt.chunks import CHUNK, Chunk, split_chunks
+from engines.prompt.networks import Network, take_networks
+from engines.prompt.plain import plain_text
+from engines.prompt.schedule import Segment, at_step, parse_schedule, render_schedule, segments
+
+__all__ = [
+    "CHUNK",
+    "Chunk",
+    "Fragment",
+    "Network",
+    "Segment",
+    "at_step",
+    "parse_schedule",
+    "parse_weights",
+    "plain_text",
+    "render_schedule",
+    "render_weights",
+    "segments",
+    "split_chunks",
+    "take_networks",
+]
