@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 
 from app.files import write_atomic
-from engines.api import UserError, picture_size
+from engines.api import UserError, picture_size, video_facts
 
 PREFIX = "sha256:"
-KINDS = {"init_image": "init-image", "mask": "mask"}
+KINDS = {"init_image": "init-image", "mask": "mask", "last_image": "last-image"}
 
 
 class InputStore:
@@ -21,13 +21,16 @@ class InputStore:
     def keep(self, value: str, kind: str) -> str:
         """Keep the file at the path `value` and return "sha256:<hex>"; a value that is one already must be kept here.
 
-        `kind` is the request's field, "init_image" or "mask". Raises `UserError` for a missing, broken or huge picture.
+        `kind` is the request's field, one of `INPUT_FIELDS`. Raises `UserError` for a missing, broken or huge file.
         """
         if value.startswith(PREFIX):
             self.path_of(value)
             return value
         path = Path(value)
-        picture_size(path, KINDS[kind])
+        if kind in KINDS:
+            picture_size(path, KINDS[kind])
+        else:
+            video_facts(path)
         return self.keep_bytes(path.read_bytes(), path.suffix.lower())
 
     def keep_bytes(self, data: bytes, suffix: str) -> str:

@@ -19,6 +19,7 @@ from app.outputs import OutputStore
 from app.places import check_output_place
 from app.validate import validate
 from engines.api import (
+    INPUT_FIELDS,
     Artifact,
     CancelToken,
     EaselError,
@@ -178,7 +179,7 @@ class Orchestrator:
     def _keep_inputs(self, request: GenerationRequest) -> GenerationRequest:
         kept = {
             kind: self._inputs.keep(value, kind)
-            for kind in ("init_image", "mask")
+            for kind in INPUT_FIELDS
             if (value := getattr(request, kind)) is not None
         }
         return request.with_(**kept) if kept else request
@@ -227,9 +228,7 @@ class Orchestrator:
         staging.mkdir(parents=True, exist_ok=True)
         request = job.request
         inputs = {
-            kind: self._inputs.path_of(value)
-            for kind in ("init_image", "mask")
-            if (value := getattr(request, kind)) is not None
+            kind: self._inputs.path_of(value) for kind in INPUT_FIELDS if (value := getattr(request, kind)) is not None
         }
         clock = Clock()
         return RunContext(

@@ -6,9 +6,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from engines.api import GenerationRequest, UserError
+from engines.api import GenerationRequest, UserError, VideoFormat
 
 BYTES_PER_PIXEL = 4  # a PNG of noise, three bytes a pixel, with its frame and records
+# Bytes a pixel and frame for moving noise, the worst case; real videos need a tenth of it (measured at 256x256).
+VIDEO_BYTES_PER_PIXEL = {
+    VideoFormat.WEBM: 1.0,
+    VideoFormat.WEBM_AV1: 1.0,
+    VideoFormat.MP4: 1.5,
+    VideoFormat.GIF: 1.2,
+    VideoFormat.WEBP: 1.5,
+}
 RESERVE = 64 * 1024 * 1024  # checkpoints, the ledger, and room for the system to breathe
 
 
@@ -24,7 +32,14 @@ def check_output_place(place: Path, request: GenerationRequest) -> None:
 
 def needed_bytes(request: GenerationRequest) -> int:
     """Room for the finished files of the job, at their largest."""
+    if request.task.makes_video:
+        return request.count * video_bytes(request) * 2 + RESERVE  # the part that is written, and the published copy
     return request.count * request.width * request.height * BYTES_PER_PIXEL + RESERVE
+
+
+def video_bytes(request: GenerationRequest) -> int:
+    """The size of one finished video at its largest: noise at the encoders' settings."""
+    return round(request.width * request.height * request.frames * VIDEO_BYTES_PER_PIXEL[request.video_format])
 
 
 def check_writable(folder: Path) -> None:

@@ -18,11 +18,13 @@ from app.presets import Preset
 from engines.api import (
     SAMPLER_REGISTRY,
     SEED_MAX,
+    TASK_ALIASES,
     GenerationRequest,
     ModelRecord,
     Task,
     UserError,
     default_schedule,
+    families,
     family,
 )
 
@@ -65,7 +67,7 @@ def resolve(
     """
     own = _own_values({**(values or {}), **({"model": model} if model else {})})
     record = _record(models, own, preset, source)
-    layers = _Layers()
+    layers = _Layers(family(record.family).tasks)
     layers.add(family(record.family).defaults, "family", family(record.family).title)
     layers.add(record.defaults, "model", record.title)
     if preset is not None:
@@ -80,6 +82,9 @@ def resolve(
     return Resolved(_request(layers.values), record, layers.origins)
 
 
+TASKS = {str(task) for task in Task} | set(TASK_ALIASES)
+
+
 def field_unknown(name: str) -> UserError:
     """The error for a field that the request does not have."""
     fields = list(GenerationRequest.model_fields)
@@ -90,7 +95,8 @@ def field_unknown(name: str) -> UserError:
 class _Layers:
     """Values and their origins; a later layer wins."""
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: tuple[Task, ...] = ()) -> None:
+        self.tasks = tasks
         self.values: dict[str, Any] = {}
         self.origins: dict[str, Origin] = {}
 
@@ -103,13 +109,22 @@ class _Layers:
         """A picture and a mask say what is meant when nobody said it."""
         if self._set_by_hand("task"):
             return
-        wanted = Task(self.values.get("task", Task.TEXT_TO_IMAGE))
+        wanted = self._usual_task()
         if self.values.get("mask") is not None:
             wanted = Task.INPAINT
+        elif self.values.get("init_video") is not None:
+            wanted = Task.VIDEO_TO_VIDEO
+        elif self.values.get("init_image") is not None and wanted is Task.TEXT_TO_VIDEO:
+            wanted = Task.IMAGE_TO_VIDEO
         elif self.values.get("init_image") is not None and wanted is Task.TEXT_TO_IMAGE:
             wanted = Task.IMAGE_TO_IMAGE
         if wanted != self.values.get("task"):
             self.add({"task": wanted}, "default", "from the pictures given")
+
+    def _usual_task(self) -> Task:
+        """The task so far; one that the family cannot do, and nobody chose, gives way to its first."""
+        wanted = Task(self.values.get("task", Task.TEXT_TO_IMAGE))
+        return wanted if wanted in self.tasks or not self.tasks else self.tasks[0]
 
     def fit_schedule(self) -> None:
         """A schedule that nobody chose gives way to a sampler that was chosen and cannot follow it."""
@@ -140,7 +155,20 @@ def _record(
     models: ModelStore, own: Mapping[str, Any], preset: Preset | None, source: GenerationRequest | None
 ) -> ModelRecord:
     named = own.get("model") or (source and source.model) or (preset and preset.values.get("model"))
-    return models.get(str(named)) if named else models.default()
+    if named:
+        return models.get(str(named))
+    task = own.get("task") or (source and source.task) or (preset and preset.task)
+    return _able(models, Task(task)) if task in TASKS else models.default()
+
+
+def _able(models: ModelStore, task: Task) -> ModelRecord:
+    """The usual model, or the first one that can do `task`. Raises `UserError("model-none-for-task")`."""
+    usual = models.default()
+    able = [record for record in (usual, *models.all()) if task in family(record.family).tasks]
+    if not able:
+        able_families = [each.title for each in families() if task in each.tasks]
+        raise UserError("model-none-for-task", task=str(task), families=able_families)
+    return able[0]
 
 
 def _request(values: dict[str, Any]) -> GenerationRequest:

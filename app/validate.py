@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, UserError, picture_size
+from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, UserError, picture_size, video_facts
 
 
 def validate(request: GenerationRequest, family: EngineFamily, path_of: Callable[[str], Path] = Path) -> None:
@@ -20,7 +20,11 @@ def validate(request: GenerationRequest, family: EngineFamily, path_of: Callable
     _check_range("count", request.count, 1, limits.max_count)
     _check_range("clip_skip", request.clip_skip, 1, limits.max_clip_skip)
     _check_sampler(request, family)
-    _check_inputs(request, path_of)
+    if request.task.makes_video:
+        _check_video(request, family)
+        _check_video_inputs(request, family, path_of)
+    else:
+        _check_inputs(request, path_of)
 
 
 def _check_task(request: GenerationRequest, family: EngineFamily) -> None:
@@ -80,6 +84,48 @@ def _check_sampler(request: GenerationRequest, family: EngineFamily) -> None:
             scheduler=schedule.key,
             supported=list(sampler.schedules),
         )
+
+
+def _check_video(request: GenerationRequest, family: EngineFamily) -> None:
+    rules = family.video
+    if rules is None:
+        return
+    if not rules.allows(request.frames):
+        nearest = rules.nearest(request.frames)
+        raise UserError(
+            "frames-not-allowed",
+            frames=request.frames,
+            family=family.title,
+            rule=rules.counts,
+            low=rules.min_frames,
+            high=rules.max_frames,
+            nearest=" or ".join(f"{count} ({count / request.fps:.1f} s)" for count in nearest),
+        )
+    _check_range("fps", request.fps, 1, rules.max_fps)
+
+
+def _check_video_inputs(request: GenerationRequest, family: EngineFamily, path_of: Callable[[str], Path]) -> None:
+    if request.task.needs_image:
+        if request.init_image is None:
+            raise UserError("init-image-needed", task=str(request.task))
+        picture_size(path_of(request.init_image))
+    if request.last_image is not None:
+        if family.video is None or not family.video.last_image or not request.task.needs_image:
+            raise UserError("last-image-not-possible", family=family.title, task=str(request.task))
+        picture_size(path_of(request.last_image), "last-image")
+    if request.task.needs_video:
+        if request.init_video is None:
+            raise UserError("init-video-needed", task=str(request.task))
+        if int(request.steps * request.strength) < 1:
+            raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
+        _check_length(request, path_of(request.init_video))
+
+
+def _check_length(request: GenerationRequest, path: Path) -> None:
+    """A video to start from must be as long as what is made of it: frames are not invented."""
+    found = video_facts(path)
+    if found.frames < request.frames:
+        raise UserError("init-video-too-short", path=str(path), found=found.frames, frames=request.frames)
 
 
 def _check_inputs(request: GenerationRequest, path_of: Callable[[str], Path]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
-from engines.api import Limits
+from engines.api import GenerationRequest, Limits, UserError, family
 
 
 class Shape(StrEnum):
@@ -57,6 +57,22 @@ def size_for(
     if (least := min(width, height)) < limits.min_side:  # grow both: a side at its limit must not bend the shape
         width, height = width * limits.min_side / least, height * limits.min_side / least
     return _fitted(width, multiple, limits), _fitted(height, multiple, limits)
+
+
+def frames_for(seconds: float, request: GenerationRequest, family_id: str) -> tuple[int, str]:
+    """The frames of a video of about `seconds`, and a sentence when the model's rule makes it another length.
+
+    Raises `UserError("not-a-video-model")` for a family that makes pictures.
+    """
+    found = family(family_id)
+    if found.video is None:
+        raise UserError("not-a-video-model", family=found.title)
+    frames = found.video.frames_for(seconds, request.fps)
+    length = frames / request.fps
+    if abs(length - seconds) < 0.05:
+        return frames, ""
+    rule = f"{found.title} makes {found.video.counts} frames, {found.video.min_frames} to {found.video.max_frames}"
+    return frames, f"{seconds:g} s becomes {length:.2f} s: {frames} frames at {request.fps} per second ({rule})."
 
 
 def _multiple(usual: tuple[int, int], limits: Limits) -> int:

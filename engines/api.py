@@ -18,25 +18,33 @@ from engines.family import EngineFamily, Limits
 from engines.header import read_header, read_json
 from engines.interface import CancelToken, EngineInterface, RunContext
 from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata
+from engines.media.video_read import VideoFacts, is_video, poster, video_facts
+from engines.media.video_save_as import save_video_as
 from engines.messages import Message, languages, use_language
 from engines.records import ModelHeader, ModelRecord
 from engines.registry import REGISTRY
 from engines.samplers import REGISTRY as SAMPLER_REGISTRY
 from engines.samplers import default_schedule, sampler_rows
 from engines.types import (
+    INPUT_FIELDS,
     SEED_MAX,
+    TASK_ALIASES,
     Artifact,
     GenerationRequest,
     GenerationResult,
     Progress,
     Stage,
     Task,
+    VideoFormat,
 )
+from engines.video_rules import VideoRules
 from engines.worker.host import WorkerEngine
 
 __all__ = [
+    "INPUT_FIELDS",
     "SAMPLER_REGISTRY",
     "SEED_MAX",
+    "TASK_ALIASES",
     "Artifact",
     "CancelToken",
     "Cancelled",
@@ -59,22 +67,29 @@ __all__ = [
     "Stage",
     "Task",
     "UserError",
+    "VideoFacts",
+    "VideoFormat",
+    "VideoRules",
     "WorkerEngine",
     "default_schedule",
     "detect_family",
     "families",
     "family",
+    "is_video",
     "languages",
     "local_engine",
     "make_tiny_models",
     "open_image",
     "open_mask",
     "picture_size",
+    "poster",
     "read_header",
     "read_json",
     "read_metadata",
     "sampler_rows",
+    "save_video_as",
     "use_language",
+    "video_facts",
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from engines.detection import Detection, Signature, Variant
 from engines.types import Task
+from engines.video_rules import VideoRules
 
 __all__ = [
     "Detection",
@@ -105,6 +106,7 @@ class EngineFamily:
     engine: str = "engines.pipeline.engine:DiffusersEngine"
     pipeline_arguments: Mapping[str, Any] = field(default_factory=dict)
     sampler_overrides: Mapping[str, Any] = field(default_factory=dict)
+    video: VideoRules | None = None
 
     @property
     def tasks(self) -> tuple[Task, ...]:

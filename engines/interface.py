@@ -38,7 +38,7 @@ class CancelToken:
 class RunContext:
     """All that one job may touch; per job, never per process.
 
-    `staging` is the only folder the engine writes to. `inputs` maps the request's `init_image` and `mask` fields to files.
+    `staging` is the only folder the engine writes to. `inputs` maps the request's `INPUT_FIELDS` to files.
     `first_image` is where a resumed job goes on: the images before it are finished. `checkpoint_every` is the
     least time between two checkpoints in seconds, 0 for one after every sampler call; there is always one before decode.
     `preview_every` is in seconds, 0 for no previews.

@@ -12,6 +12,37 @@ from pydantic import BaseModel, ConfigDict, Field
 SEED_MAX = 2**32 - 1  # the range that A1111 and the infotext readers know
 
 
+TASK_ALIASES = {
+    "txt2img": "text-to-image",
+    "img2img": "image-to-image",
+    "txt2vid": "text-to-video",
+    "img2vid": "image-to-video",
+    "vid2vid": "video-to-video",
+}
+INPUT_FIELDS = ("init_image", "mask", "last_image", "init_video")  # fields of a request that name a file
+
+
+class VideoFormat(StrEnum):
+    """What a video is saved as: WebM with VP9 or AV1 (plays everywhere), MP4 with H.264, or a moving picture."""
+
+    WEBM = "webm"
+    WEBM_AV1 = "webm-av1"
+    MP4 = "mp4"
+    GIF = "gif"
+    WEBP = "webp"
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its files."""
+        return ".webm" if self is VideoFormat.WEBM_AV1 else f".{self}"
+
+    @property
+    def media_type(self) -> str:
+        """The type that a browser is told."""
+        kind = "image" if self in (VideoFormat.GIF, VideoFormat.WEBP) else "video"
+        return f"{kind}/{self.suffix[1:]}"
+
+
 class Task(StrEnum):
     """What is made out of what."""
 
@@ -20,11 +51,33 @@ class Task(StrEnum):
     INPAINT = "inpaint"
     TEXT_TO_VIDEO = "text-to-video"
     IMAGE_TO_VIDEO = "image-to-video"
+    VIDEO_TO_VIDEO = "video-to-video"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Task | None:
+        """The short names that scripts for other programs use: txt2img, img2vid."""
+        short = TASK_ALIASES.get(str(value).strip().lower())
+        return cls(short) if short else None
 
     @property
     def needs_image(self) -> bool:
         """Whether the task starts from a picture."""
         return self in (Task.IMAGE_TO_IMAGE, Task.INPAINT, Task.IMAGE_TO_VIDEO)
+
+    @property
+    def needs_video(self) -> bool:
+        """Whether the task starts from a video."""
+        return self is Task.VIDEO_TO_VIDEO
+
+    @property
+    def makes_video(self) -> bool:
+        """Whether moving pictures come out."""
+        return self in (Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO, Task.VIDEO_TO_VIDEO)
+
+    @property
+    def uses_strength(self) -> bool:
+        """Whether only a part of what is given is drawn anew."""
+        return self in (Task.IMAGE_TO_IMAGE, Task.INPAINT, Task.VIDEO_TO_VIDEO)
 
     @property
     def needs_mask(self) -> bool:
@@ -36,8 +89,8 @@ class GenerationRequest(BaseModel):
     """Everything that decides the pixels, in one frozen value that survives JSON unchanged.
 
     Window, command line, HTTP API, ledger, worker and file metadata all speak this type. Fields hold resolved values:
-    the seed is a number, the sampler a name that the family lists. `init_image` and `mask` are a path as the person gave
-    it, or `sha256:<hex>` once the picture has been copied into the input store.
+    the seed is a number, the sampler a name that the family lists. The fields in `INPUT_FIELDS` are a path as the person
+    gave it, or `sha256:<hex>` once the file has been copied into the input store.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -60,6 +113,19 @@ class GenerationRequest(BaseModel):
     clip_skip: int = Field(default=1, ge=1, description="1 uses the text encoder's last layer, 2 the one before it")
     init_image: str | None = Field(default=None, description="the picture to start from")
     mask: str | None = Field(default=None, description="white is repainted, black is kept")
+    frames: int = Field(default=1, ge=1, description="frames of a video; each family has its own counts")
+    fps: int = Field(default=16, ge=1, le=120, description="frames per second of a video")
+    motion: int = Field(
+        default=127, ge=1, le=255, description="how much moves, for models that can be told (motion bucket)"
+    )
+    last_image: str | None = Field(default=None, description="the picture that a video ends with")
+    init_video: str | None = Field(default=None, description="the video to start from")
+    video_format: VideoFormat = Field(default=VideoFormat.WEBM, description="what a video is saved as")
+
+    @property
+    def seconds(self) -> float:
+        """How long the video is."""
+        return self.frames / self.fps
 
     def seed_of(self, index: int) -> int:
         """The seed of image `index`, counted from 0; wraps past 2**32 - 1."""

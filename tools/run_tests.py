@@ -14,6 +14,7 @@ BIN = Path(sys.executable).parent
 SYSTEM_PACKAGES = {
     "exiftool": ("libimage-exiftool-perl",),
     "chromium": ("chromium",),
+    "ffprobe": ("ffmpeg",),
     # A screen without a viewer, and what Qt's X11 plugin needs of the system.
     "xvfb-run": ("xvfb", "xauth", "libxcb-cursor0", "libxcb-icccm4", "libxcb-keysyms1", "libegl1", "libgl1", "libnss3"),
 }

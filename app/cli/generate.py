@@ -22,12 +22,22 @@ Sampler = Annotated[str | None, typer.Option("--sampler", help="The sampler; `ea
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="The noise schedule.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; repeatable.")]
 InitImage = Annotated[Path | None, typer.Option("--init-image", help="The picture to start from.")]
+LastImage = Annotated[Path | None, typer.Option("--last-image", help="The picture that a video ends with.")]
+InitVideo = Annotated[Path | None, typer.Option("--init-video", help="The video to start from.")]
+Seconds = Annotated[
+    float | None, typer.Option("--seconds", help="How long a video is; rounded to what the model makes.")
+]
 Mask = Annotated[Path | None, typer.Option("--mask", help="White is repainted, black is kept.")]
 Count = Annotated[int | None, typer.Option("--count", help="How many pictures.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same picture; -1 draws one.")]
 Source = Annotated[Path | None, typer.Option("--from", help="Use the settings of a picture that Easel made.")]
-Out = Annotated[Path | None, typer.Option("--out", help="A folder, or a file that ends in .png.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="A folder, or a file: .png, for videos .webm, .mp4, .gif or .webp.")
+]
 InProcess = Annotated[bool, typer.Option("--in-process", help="Run the engine in this process, to debug it.")]
+
+
+VIDEO_SUFFIXES = {".webm": "webm", ".mp4": "mp4", ".gif": "gif", ".webp": "webp"}
 
 
 def generate(
@@ -41,6 +51,9 @@ def generate(
     settings: Sets = None,
     init_image: InitImage = None,
     mask: Mask = None,
+    last_image: LastImage = None,
+    init_video: InitVideo = None,
+    seconds: Seconds = None,
     count: Count = None,
     seed: Seed = None,
     source: Source = None,
@@ -48,7 +61,7 @@ def generate(
     in_process: InProcess = False,
     as_json: Json = False,
 ) -> None:
-    """Make pictures from words. Prints where they are; Ctrl-C stops, and finished pictures stay."""
+    """Make pictures or videos from words. Prints where they are; Ctrl-C stops, and finished pictures stay."""
     values = assignments(settings or [])
     named = {
         "prompt": prompt,
@@ -58,11 +71,17 @@ def generate(
         "scheduler": scheduler,
         "init_image": _absolute(init_image),
         "mask": _absolute(mask),
+        "last_image": _absolute(last_image),
+        "init_video": _absolute(init_video),
         "count": count,
         "seed": seed,
     }
     values |= {name: value for name, value in named.items() if value is not None}
     place = check_out(out)
+    if place is not None and place.suffix.lower() in VIDEO_SUFFIXES and "video_format" not in values:
+        values["video_format"] = VIDEO_SUFFIXES[place.suffix.lower()]
+    if seconds is not None:
+        values["seconds"] = seconds
     _run(values, preset, model, source, place, in_process, as_json)
 
 
@@ -96,17 +115,31 @@ def _resolve(
         values = values | _task_of(values)
     name = preset if preset is not None or replayed is not None else services.settings.preset
     chosen = services.presets.get(name) if name else None
-    resolved = resolve(
-        models=services.models,
-        preset=chosen,
-        model=model,
-        values=values,
-        source=replayed,
-        source_name=source.name if source is not None else "",
-    )
+    seconds = values.pop("seconds", None)
+    wish: dict[str, Any] = {
+        "models": services.models,
+        "preset": chosen,
+        "model": model,
+        "source": replayed,
+        "source_name": source.name if source is not None else "",
+    }
+    resolved = resolve(**wish, values=values)
+    if seconds is not None:
+        resolved = resolve(**wish, values={**values, **_frames(float(seconds), resolved)})
     if not resolved.request.prompt.strip() and "prompt" not in values and replayed is None:
         raise UserError("prompt-needed")
     return resolved.request, resolved.record
+
+
+def _frames(seconds: float, resolved: Any) -> dict[str, int]:
+    """The frames that come nearest to the wish, said aloud when they are not it. The seed that was drawn stays."""
+    from app.wishes import frames_for
+
+    request = resolved.request
+    frames, note = frames_for(seconds, request, resolved.record.family)
+    if note:
+        typer.echo(note, err=True)
+    return {"frames": frames, "seed": request.seed}
 
 
 def _task_of(values: dict[str, Any]) -> dict[str, str]:
@@ -142,10 +175,10 @@ def assignments(texts: list[str]) -> dict[str, Any]:
 
 
 def check_out(out: Path | None) -> Path | None:
-    """The place as an absolute path. Raises `UserError("out-not-png")` for a file of another kind."""
+    """The place as an absolute path. Raises `UserError("out-not-png")` for a file of a kind that is not written."""
     if out is None:
         return None
-    if out.suffix and out.suffix.lower() != ".png" and not out.is_dir():
+    if out.suffix and out.suffix.lower() not in (".png", *VIDEO_SUFFIXES) and not out.is_dir():
         from engines.api import UserError
 
         raise UserError("out-not-png", out=str(out), suffix=out.suffix)

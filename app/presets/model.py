@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from engines.api import GenerationRequest, Task, UserError
+from engines.api import INPUT_FIELDS, GenerationRequest, Task, UserError
 
 SCHEMA_VERSION = 2
 # What makes one picture this picture, and no preset's business.
-NOT_IN_PRESETS = {"task", "init_image", "mask", "seed"}
+NOT_IN_PRESETS = {"task", "seed", *INPUT_FIELDS}
 
 
 class Preset(BaseModel):

@@ -110,4 +110,4 @@ CONTROLS: tuple[Control, ...] = (
     ),
 )
 
-STRENGTH_TASKS = frozenset({Task.IMAGE_TO_IMAGE, Task.INPAINT})
+STRENGTH_TASKS = frozenset(task for task in Task if task.uses_strength)

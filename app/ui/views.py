@@ -14,7 +14,7 @@ from app.ui.words import Words
 from engines.api import Artifact, Progress, Stage, Task
 
 IMAGE_TASKS = (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINT)
-VIDEO_TASKS = (Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO)
+VIDEO_TASKS = tuple(task for task in Task if task.makes_video)
 
 
 def tab_of(task: Task) -> str:

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from engines.errors import UserError
 from engines.media.infotext import parse_infotext
 from engines.media.png import INFOTEXT_KEY, RECORD_KEY, RECORD_VERSION
+from engines.media.video_read import is_video, video_tags
+from engines.media.video_save_as import moving_records
 from engines.types import GenerationRequest
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ class FileMetadata:
 
 
 def read_metadata(path: Path) -> FileMetadata:
-    """The records of a picture. Raises `UserError` only when the file is missing or is not a picture."""
+    """The records of a picture or a video. Raises `UserError` only when the file is missing or is neither picture nor video."""
     chunks = _text_chunks(path)
     infotext = chunks.get(INFOTEXT_KEY)
     settings = parse_infotext(infotext) if infotext else {}
@@ -45,8 +47,12 @@ def _text_chunks(path: Path) -> dict[str, str]:
 
     if not path.is_file():
         raise UserError("file-missing", path=str(path))
+    if is_video(path):
+        return video_tags(path)
     try:
         with Image.open(path) as picture:
+            if records := moving_records(picture):
+                return records
             return {str(key): str(value) for key, value in picture.info.items() if isinstance(value, str)}
     except Exception as error:  # Pillow raises many kinds for files that are not pictures
         raise UserError("file-not-a-picture", path=str(path)) from error
