@@ -100,3 +100,23 @@ def test_no_file_is_large_and_none_names_a_build_machine() -> None:
         if path.suffix in (".py", ".md", ".toml", ".yaml", ".json", ".yml", ""):
             text = path.read_text(encoding="utf-8", errors="ignore")
             assert str(ROOT) + "/" not in text or len(str(ROOT)) < 4, path
+
+
+def placeholders(value: object) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", json.dumps(value)))
+
+
+def test_other_languages_say_the_same_with_the_same_numbers() -> None:
+    """A text may be missing, and is English then; one that is there has the English one's numbers and no others."""
+    english = {path.name: json.loads(path.read_text("utf-8")) for path in (ROOT / "resources/messages/en").iterdir()}
+    pairs = [(json.loads((ROOT / "resources/texts/en.json").read_text("utf-8")), path) for path in other_texts()]
+    pairs += [(english[path.name], path) for path in sorted((ROOT / "resources/messages").glob("[!e]*/*.json"))]
+    assert len(pairs) >= 2
+    for original, path in pairs:
+        for key, value in json.loads(path.read_text("utf-8")).items():
+            assert key in original, f"{path.name} has {key}, which is nowhere else"
+            assert placeholders(value) == placeholders(original[key]), f"{path}: {key}"
+
+
+def other_texts() -> list[Path]:
+    return [path for path in sorted((ROOT / "resources/texts").glob("*.json")) if path.stem != "en"]

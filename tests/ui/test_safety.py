@@ -75,6 +75,20 @@ def test_the_shell_has_no_torch(own: Easel, browser: Browser) -> None:
     screen.page.close()
 
 
+def test_the_window_speaks_another_language(own: Easel, browser: Browser) -> None:
+    settings = own.home / "config" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"schema_version": 1, "language": "de"}')
+    own.start()
+    screen = Screen(browser.new_context().new_page()).open(own.address)
+    expect(screen.page.locator("html")).to_have_attribute("lang", "de")
+    expect(screen.page.locator("#image-generate")).to_have_text("Erzeugen")
+    screen.page.click("#image-generate")
+    expect(screen.page.locator(".wish .card.error")).to_contain_text("Es gibt noch nichts zu zeichnen.")
+    expect(screen.page.locator(".wish .card.error")).to_contain_text("prompt-empty")
+    screen.page.close()
+
+
 def ask(easel: Easel, path: str, method: str = "GET", **headers: str) -> int:
     address = urlsplit(easel.address)
     connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=10)
