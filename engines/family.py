@@ -38,6 +38,15 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Clip:
+    """A CLIP text encoder by its parts' names; `layer` is what the denoiser was trained on, 1 the last and 2 the one before."""
+
+    tokenizer: str = "tokenizer"
+    encoder: str = "text_encoder"
+    layer: int = 1
+
+
+@dataclass(frozen=True)
 class LatentFormat:
     """The family's latents: channels, pixels per latent side, and a linear map to RGB for previews.
 

@@ -85,6 +85,14 @@ class Task(StrEnum):
         return self is Task.INPAINT
 
 
+class Emphasis(StrEnum):
+    """How weights in a prompt count, by A1111's names."""
+
+    ORIGINAL = "Original"  # multiply, then bring the mean back to what it was: A1111's default
+    NO_NORM = "No norm"  # multiply and no more
+    NONE = "None"  # brackets are text
+
+
 class GenerationRequest(BaseModel):
     """Everything that decides the pixels, in one frozen value that survives JSON unchanged.
 
@@ -111,6 +119,7 @@ class GenerationRequest(BaseModel):
         default=0.75, ge=0, le=1, description="how much of the input picture is redrawn (denoising strength)"
     )
     clip_skip: int = Field(default=1, ge=1, description="1 uses the text encoder's last layer, 2 the one before it")
+    emphasis: Emphasis = Field(default=Emphasis.ORIGINAL, description="how weights in the prompt count")
     init_image: str | None = Field(default=None, description="the picture to start from")
     mask: str | None = Field(default=None, description="white is repainted, black is kept")
     frames: int = Field(default=1, ge=1, description="frames of a video; each family has its own counts")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from engines.records import ModelRecord
-from engines.types import GenerationRequest
+from engines.types import Emphasis, GenerationRequest
 
 NEGATIVE = "Negative prompt:"
 PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -30,6 +30,7 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
         "Model": _name(record.title),
         "Denoising strength": _number(request.strength) if request.task.uses_strength else None,
         "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
+        "Emphasis": str(request.emphasis) if request.emphasis is not Emphasis.ORIGINAL else None,
         "RNG": "CPU",
         "Version": _name(f"Easel {facts.get('easel', '')}".strip()),
     }
