@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.download import Downloader
 from app.drafts import DraftStore
 from app.engine_pool import EnginePool
 from app.history import HistoryStore, Recorder
@@ -17,7 +18,7 @@ from app.outputs import OutputStore
 from app.paths import BUNDLED_PRESETS, STARTER, Paths
 from app.presets import PresetStore
 from app.services import Services, apply_settings
-from app.settings import SettingsStore
+from app.settings import Settings, SettingsStore
 from app.thumbnails import ThumbnailStore
 from engines.api import WorkerEngine, local_engine
 
@@ -34,7 +35,7 @@ def build_services(
     settings_store = SettingsStore(paths.settings_file)
     settings = settings_store.current
     setup_logging(paths, settings)
-    models = ModelStore((STARTER, paths.models, *settings.model_folders, *more_models))
+    models = ModelStore((STARTER, *model_roots(paths, settings), *more_models))
     inputs = InputStore(paths.inputs)
     outputs = OutputStore(settings.output_folder or paths.outputs)
     worker_log = paths.logs / "engine.log"
@@ -49,6 +50,12 @@ def build_services(
         paths=paths,
         settings_store=settings_store,
         models=models,
+        downloads=Downloader(
+            paths.downloads,
+            lambda: settings_store.current.download_folder or paths.models,
+            lambda: settings_store.current.hub_address,
+            lambda _root: models.rescan(),
+        ),
         presets=presets,
         inputs=inputs,
         drafts=DraftStore(paths.drafts),
@@ -57,3 +64,9 @@ def build_services(
         outputs=outputs,
         orchestrator=orchestrator,
     )
+
+
+def model_roots(paths: Paths, settings: Settings) -> tuple[Path, ...]:
+    """Folders with the person's models: the usual place, the one for new models, and those of other programs."""
+    chosen = (settings.download_folder,) if settings.download_folder else ()
+    return tuple(dict.fromkeys((paths.models, *chosen, *settings.model_folders)))

@@ -30,6 +30,7 @@ class Paths:
     outputs: Path
     logs: Path
     models: Path
+    downloads: Path
     presets: Path
     inputs: Path
     staging: Path
@@ -67,6 +68,7 @@ class Paths:
             outputs=outputs,
             logs=logs,
             models=data / "models",
+            downloads=data / "downloads",
             presets=data / "presets",
             inputs=data / "inputs",
             staging=data / "staging",

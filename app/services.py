@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from app.download import Downloader
 from app.drafts import DraftStore
 from app.history import HistoryStore
 from app.inputs import InputStore
@@ -26,6 +27,7 @@ class Services:
     paths: Paths
     settings_store: SettingsStore
     models: ModelStore
+    downloads: Downloader
     presets: PresetStore
     inputs: InputStore
     drafts: DraftStore
@@ -55,6 +57,7 @@ class Services:
 
     def close(self) -> None:
         """End the engine and give files and locks back."""
+        self.downloads.close()
         self.orchestrator.close()
         self.history.close()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.files import write_atomic
 from engines.api import UserError
@@ -17,6 +18,7 @@ from engines.api import UserError
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
+HUB_ADDRESS = re.compile(r"https://[\w.-]+(:\d+)?(/[\w./-]*)?|http://(127\.0\.0\.1|localhost)(:\d+)?(/[\w./-]*)?")
 
 # Version n to n + 1, pure; the chain brings any older file up to date.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -34,7 +36,18 @@ class Settings(BaseModel):
     save_metadata: bool = Field(default=True, description="write into each file how it was made")
     log_prompts: bool = Field(default=False, description="let prompts appear in the log")
     preset: str = Field(default="", description="the preset that is used when none is named")
+    download_folder: Path | None = Field(default=None, description="where new models go; empty means the usual place")
+    hub_address: str = Field(default="https://huggingface.co", description="the hub, or a mirror of it")
+    wizard_done: bool = Field(default=False, description="the steps of the first start were gone through or skipped")
     model_folders: list[Path] = Field(default_factory=list, description="more folders with models, used where they are")
+
+    @field_validator("hub_address")
+    @classmethod
+    def _hub(cls, address: str) -> str:
+        """Only https, or plain http on this computer; without a slash at the end."""
+        if not HUB_ADDRESS.fullmatch(address.strip().rstrip("/")):
+            raise ValueError("it is not an address like https://huggingface.co")
+        return address.strip().rstrip("/")
 
     def changed(self) -> dict[str, Any]:
         """The known settings that differ from their defaults, as JSON-able values."""

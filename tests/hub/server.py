@@ -6,8 +6,6 @@ import contextlib
 import gzip
 import json
 import re
-import socket
-import struct
 import threading
 import time
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from tests.hub.tricks import Orders, Trick
 API = re.compile(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?")
 RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 CHUNK = 16 * 1024
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, stored: Stored, path: str, trick: Trick | None, more: dict[str, str] | None = None) -> None:
         kind = trick.kind if trick is not None else ""
         etag = f'"{stored.etag}"' if kind != "new-etag" else '"another-version"'
-        data = stored.data
+        data = stored.data if kind != "pointer" else POINTER
         start, end = self._range(len(data), etag) if kind != "ignore-range" else (0, len(data))
         partial = (start, end) != (0, len(data))
         if start >= len(data) > 0:
@@ -233,8 +232,6 @@ class _Handler(BaseHTTPRequestHandler):
                 return part + b"\0" * 5000
             case "name":
                 headers["Content-Disposition"] = trick.text
-            case "pointer":
-                return b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
             case "gzip":
                 headers["Content-Encoding"] = "gzip"
                 return gzip.compress(part)
@@ -268,10 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _end(self, kind: str) -> None:
-        """Cut the line as a broken one is cut, with a reset; or say nothing any more."""
+        """Cut the line in the middle, or say nothing any more."""
         self.close_connection = True
         if kind == "stall":
             self.hub.closing.wait(60)
-            return
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
