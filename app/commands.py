@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from app.cli import cli
 from app.desktop.command import ui
+from app.desktop.opening import open_file
 
 cli.command("ui", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ui)
+cli.command("open")(open_file)
 
 
 def with_default(arguments: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +19,10 @@ BUNDLED_PRESETS = ROOT / "presets"
 STARTER = RESOURCES / "starter"
 
 HOME_VARIABLE = "EASEL_HOME"
+FROZEN = bool(getattr(sys, "frozen", False))
+# The program's own folder: where the executable is, or the clone.
+PROGRAM = Path(sys.executable).resolve().parent if FROZEN else ROOT
+PORTABLE = "portable"
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,14 @@ class Paths:
 
     @classmethod
     def default(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """The places that the system names for such data, or all of them below the folder in EASEL_HOME."""
+        """The places that the system names for such data.
+
+        All of them below one folder instead where EASEL_HOME names it, or where a folder `portable` lies by the program.
+        """
         if home := environ.get(HOME_VARIABLE):
             return cls.below(Path(home).expanduser().absolute())
+        if portable := portable_home(PROGRAM):
+            return cls.below(portable)
         from platformdirs import PlatformDirs
 
         places = PlatformDirs("easel", appauthor=False)
@@ -95,3 +105,12 @@ class Paths:
             except OSError as error:
                 why = error.strerror or str(error)
                 raise UserError("folder-unwritable", folder=str(folder), why=why, variable=HOME_VARIABLE) from error
+
+
+def portable_home(program: Path) -> Path | None:
+    """The folder `portable` in the program's folder, or beside all of its versions; None where there is none.
+
+    Whoever carries Easel about on a stick makes the folder, and everything stays in it.
+    """
+    beside = [program, program.parent.parent] if program.parent.name == "versions" else [program]
+    return next((place / PORTABLE for place in beside if (place / PORTABLE).is_dir()), None)

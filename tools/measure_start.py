@@ -1,9 +1,10 @@
 """Measure how long Easel takes to be there: the splash, the page, and what the time consists of.
 
 Starts the real `tools/start-ui` five times on a screen without a viewer (Xvfb, started here when DISPLAY is not set) and
-prints the median in wall and CPU seconds. CPU seconds are those of the shell with all its children.
+prints the median in wall and CPU seconds. CPU seconds are those of the shell with all its children. With `--program` it
+starts a bundle instead, in turn with the unfrozen one, and prints their ratio too.
 
-    ./.venv/bin/python tools/measure_start.py [--runs 5] [--json]
+    ./.venv/bin/python tools/measure_start.py [--runs 5] [--json] [--program dist/cpu/easel/easel]
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 ROOT = Path(__file__).resolve().parent.parent
+START_UI = ROOT / "tools" / "start-ui"
 PATIENCE = 60.0
 # Lines of the log that mark the stages of a start, in their order.
 MARKS = {"window": "splash shown", "server": "serving port", "page": "page usable", "worker": "worker started"}
@@ -44,32 +44,48 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure how long Easel takes to be there.")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--program", type=Path, help="a frozen easel, compared with the unfrozen one")
     arguments = parser.parse_args()
+    programs = [START_UI, *([arguments.program.absolute()] if arguments.program else [])]
+    starts: dict[Path, list[Start]] = {program: [] for program in programs}
     with screen(), tempfile.TemporaryDirectory() as home:
-        starts = [measure(Path(home)) for _ in range(arguments.runs + 1)][1:]  # the first one fills the disk's cache
-    report = {
+        for _ in range(arguments.runs + 1):  # in turn, so that whatever else runs here slows both down
+            for program in programs:
+                starts[program].append(measure(Path(home), program))
+    reports = [medians(starts[program][1:]) for program in programs]  # the first start fills the disk's cache
+    if arguments.json:
+        print(json.dumps(reports if arguments.program else reports[0]))
+        return 0
+    print(f"median of {arguments.runs} starts, seconds from the start of the program")
+    for program, report in zip(programs, reports, strict=True):
+        print(program.name)
+        for mark, row in report.items():
+            print(f"  {mark:8} wall {row['wall']:5.2f}   cpu {row['cpu']:5.2f}")
+    if arguments.program:
+        for mark, row in reports[1].items():
+            ratios = {kind: row[kind] / reports[0][mark][kind] for kind in ("wall", "cpu")}
+            print(f"  {mark:8} frozen / unfrozen: wall {ratios['wall']:.2f}   cpu {ratios['cpu']:.2f}")
+    return 0
+
+
+def medians(starts: list[Start]) -> dict[str, dict[str, float]]:
+    """For each mark the median wall and CPU seconds."""
+    return {
         mark: {
             kind: round(statistics.median(asdict(start)[kind][mark] for start in starts), 2) for kind in ("wall", "cpu")
         }
         for mark in MARKS
     }
-    if arguments.json:
-        print(json.dumps(report))
-    else:
-        print(f"median of {arguments.runs} starts, seconds from the start of tools/start-ui")
-        for mark, row in report.items():
-            print(f"  {mark:8} wall {row['wall']:5.2f}   cpu {row['cpu']:5.2f}")
-    return 0
 
 
-def measure(home: Path) -> Start:
+def measure(home: Path, program: Path) -> Start:
     """Start Easel once, wait for all marks, end it."""
     log = home / "logs" / "easel.log"
     log.unlink(missing_ok=True)
     environment = {**os.environ, "EASEL_HOME": str(home)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     started = time.time()
-    process = subprocess.Popen([str(ROOT / "tools" / "start-ui")], env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([str(program)], env=environment, stderr=subprocess.DEVNULL)
     try:
         return _watch(log, started, process.pid)
     finally:
@@ -92,6 +108,8 @@ def _watch(log: Path, started: float, pid: int) -> Start:
 
 
 def _cpu_seconds(pid: int) -> float:
+    import psutil  # not at the top: the smoke test of a bundle uses `screen`, and has nothing but Python
+
     total = 0.0
     for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):

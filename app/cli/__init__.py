@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import generate, jobs, models, presets, system
+from app.cli import generate, jobs, models, presets, rollback, system
 
 cli = typer.Typer(
     name="easel",
@@ -38,6 +38,7 @@ def _easel(
 cli.command("generate")(generate.generate)
 cli.command("info")(models.info_file)
 cli.command("resume")(jobs.resume)
+cli.command("rollback")(rollback.rollback)
 cli.add_typer(jobs.group, name="jobs")
 cli.add_typer(presets.group, name="presets")
 cli.add_typer(models.group, name="models")

@@ -70,7 +70,7 @@ function thumbnail(preset) {
 
 export function makePresetsTab(element) {
   const list = h("div", { class: "preset-list" });
-  const file = h("input", { type: "file", accept: ".yaml,.yml", hidden: true, "aria-label": t("presets.import") });
+  const file = h("input", { type: "file", accept: ".easel,.yaml,.yml", hidden: true, "aria-label": t("presets.import") });
   file.addEventListener("change", attempt(async () => {
     if (file.files.length) await send("/presets/import", file.files[0]);
     file.value = "";
@@ -105,7 +105,7 @@ function row(preset) {
       button(t("presets.apply"), () => apply(tabOf(preset), preset.id), { kind: "primary" }),
       button(t("presets.explain"), attempt(() => explain(path))),
       button(t("presets.duplicate"), attempt(async () => { await post(`${path}/duplicate`); await refresh(); })),
-      h("a", { class: "easel-button", href: `/easel${path}/export`, download: `${preset.id.split("/")[1]}.yaml` }, t("presets.export")),
+      h("a", { class: "easel-button", href: `/easel${path}/export`, download: `${preset.id.split("/")[1]}.easel` }, t("presets.export")),
       preset.bundled ? null : button(t("presets.trash"), attempt(async () => { await post(`${path}/trash`); await refresh(); }), { image: "trash", quiet: true })),
   );
 }

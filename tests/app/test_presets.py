@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.desktop.opening import take_in
 from app.paths import BUNDLED_PRESETS
 from app.presets import SCHEMA_VERSION, Preset, PresetStore
 from engines.api import Task, UserError
@@ -113,3 +114,16 @@ def test_a_preset_stays_in_its_folder(store: PresetStore, name: str) -> None:
     with pytest.raises(UserError) as caught:
         store.save(Preset(id=name, title="A"))
     assert caught.value.code == "preset-name"
+
+
+def test_a_double_click_on_a_preset_makes_it_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EASEL_HOME", str(tmp_path / "home"))
+    file = tmp_path / "frosty morning.easel"
+    file.write_text("schema_version: 2\ntitle: Frosty\ntask: text-to-image\nvalues: {steps: 9}\n", encoding="utf-8")
+    assert take_in(file) == "Frosty"
+    mine = PresetStore(BUNDLED_PRESETS, tmp_path / "home" / "data" / "presets").get("frosty")
+    assert mine.values["steps"] == 9 and not mine.bundled
+    file.write_bytes(b"\0" * 100_000)
+    with pytest.raises(UserError) as refused:
+        take_in(file)
+    assert refused.value.code == "preset-broken"

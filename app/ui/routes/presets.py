@@ -112,7 +112,7 @@ async def _explain(desk: Desk, request: Request) -> Response:
 
 async def _export(desk: Desk, request: Request) -> Response:
     path = desk.services.presets.path_of(_id(request))
-    return FileResponse(path, media_type="application/yaml", filename=path.name)
+    return FileResponse(path, media_type="application/yaml", filename=f"{path.stem}.easel")
 
 
 async def _duplicate(desk: Desk, request: Request) -> Response:
