@@ -5,9 +5,11 @@ from __future__ import annotations
 from app.cli import cli
 from app.desktop.command import ui
 from app.desktop.opening import open_file
+from app.http.command import serve
 
 cli.command("ui", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(ui)
 cli.command("open")(open_file)
+cli.command("serve")(serve)
 
 
 def with_default(arguments: list[str]) -> list[str]:

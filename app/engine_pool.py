@@ -22,6 +22,10 @@ class EnginePool:
         """Let the engine get ready to load; it takes seconds and is no use to wait for."""
         self._engine.warm_up()
 
+    def unload(self) -> None:
+        """Give the memory back; the next job loads again. Nothing may be running."""
+        self._engine.unload()
+
     def close(self) -> None:
         """Give memory and processes back."""
         self._engine.unload()

@@ -123,6 +123,14 @@ class Orchestrator:
         """Let the engine load its libraries while nobody waits for them."""
         self._pool.warm_up()
 
+    def unload(self) -> bool:
+        """Give the model's memory back when nothing runs; whether it was done."""
+        with self._wake:
+            if self._tokens:
+                return False
+            self._pool.unload()
+        return True
+
     def cancel_running(self) -> tuple[str, ...]:
         """Stop whatever runs now and return its id; what waits stays."""
         with self._wake:

@@ -17,7 +17,7 @@ from engines.errors import (
 from engines.family import EngineFamily, Limits
 from engines.header import read_header, read_json
 from engines.interface import CancelToken, EngineInterface, RunContext
-from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata
+from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata, read_metadata_of
 from engines.media.video_read import VideoFacts, is_video, poster, video_facts
 from engines.media.video_save_as import save_video_as
 from engines.messages import Message, languages, use_language
@@ -86,6 +86,7 @@ __all__ = [
     "read_header",
     "read_json",
     "read_metadata",
+    "read_metadata_of",
     "sampler_rows",
     "save_video_as",
     "use_language",

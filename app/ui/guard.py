@@ -7,28 +7,45 @@ that a one-time token was exchanged for.
 
 from __future__ import annotations
 
-import hmac
 import html
 import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
+from urllib.parse import parse_qsl, urlencode
+
+from app.guard import (
+    FRESH,
+    SAFE,
+    Answer,
+    Asked,
+    Body,
+    Door,
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+    TooLarge,
+    answer,
+    asked_of,
+    check_host,
+    check_length,
+    check_method,
+    decoded_path,
+    leads_up,
+    refuse,
+    same,
+)
 
 TOKEN_SECONDS = 120.0  # a link that nobody opened by then opens nothing any more
 TOKENS_MOST = 32
-TRIES, TRIES_SECONDS = 5, 60.0  # wrong passwords before everybody waits
 LOGIN_BODY = 1000  # bytes
 MAX_BODY = 100_000_000  # bytes
-DECODINGS = 4  # how often a path may be encoded over itself; nobody honest gets to three
 PING, LOGIN = "/easel/ping", "/easel/login"
-METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH"})
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 RUNNABLE = (b"text/html", b"image/svg+xml", b"application/xhtml+xml")  # types that a browser runs scripts of
-LENGTH = re.compile(r"[0-9]{1,19}")
 OTHERS_FILES = ("/gradio_api/file", "/easel/pictures")
 # On Windows Gradio names a file by its quoted path (gradio_client.utils.encode_file_path), so backslashes are in it. Only
 # behind a drive's letter: two of them in front would ask another computer.
@@ -62,10 +79,6 @@ HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Any]
-Receive = Callable[[], Any]
-
 
 @dataclass(eq=False)
 class Access:
@@ -94,7 +107,7 @@ class Access:
         with self._lock:
             self._forget_old()
             # Each is compared in constant time; how many there are is no secret.
-            found = [known for known in self._links if _same(known, link)]
+            found = [known for known in self._links if same(known, link)]
             for known in found:
                 del self._links[known]
         return bool(found)
@@ -106,7 +119,7 @@ class Access:
         parser stops, and with our name too. So each one is looked at by itself.
         """
         pairs = (each.strip().partition("=") for each in cookie_header.split(";"))
-        return any(name == self.cookie and _same(value, self.token) for name, _, value in pairs)
+        return any(name == self.cookie and same(value, self.token) for name, _, value in pairs)
 
     @property
     def cookie(self) -> str:
@@ -124,55 +137,10 @@ class Access:
         self._links = dict(fresh[-TOKENS_MOST:])
 
 
-def _same(one: str, other: str) -> bool:
-    """Compared in constant time; what is no text at all is merely different."""
-    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A status and a short reason."""
-
-    status: int
-    why: str
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request as the checks look at it."""
-
-    method: str
-    path: str
-    raw_path: str
-    query: str
-    headers: tuple[tuple[str, str], ...]
-    hosts: frozenset[str]
-
-    def all(self, name: str) -> list[str]:
-        """Every value of a header."""
-        return [value for key, value in self.headers if key == name]
-
-    def one(self, name: str) -> str:
-        """The header's first value, empty when it is not there."""
-        return next(iter(self.all(name)), "")
-
-
-def check_host(asked: Asked) -> Refusal | None:
-    """Exactly one Host, and exactly ours: names that merely lead here are an attack (DNS rebinding)."""
-    hosts = asked.all("host")
-    good = len(hosts) == 1 and hosts[0].lower() in asked.hosts
-    return None if good else Refusal(421, "This address is not Easel's.")
-
-
-def check_method(asked: Asked) -> Refusal | None:
-    """Only methods that a page uses."""
-    return None if asked.method in METHODS else Refusal(405, "This method is not known here.")
-
-
 def check_path(asked: Asked) -> Refusal | None:
     """No way upwards in any spelling, and no address of another server."""
-    path = _decoded(asked.raw_path)
-    bad = path is None or b"\0" in path or not path.startswith(b"/") or _leads_up(path)
+    path = decoded_path(asked.raw_path)
+    bad = path is None or b"\0" in path or not path.startswith(b"/") or leads_up(path)
     return Refusal(400, "This path cannot be.") if bad or _backslash(asked.raw_path, path) else None
 
 
@@ -194,54 +162,11 @@ def check_site(asked: Asked) -> Refusal | None:
     return None if good else Refusal(403, "Another page asked for this.")
 
 
-def check_length(asked: Asked) -> Refusal | None:
-    """A length that is announced is a number."""
-    good = all(LENGTH.fullmatch(length) for length in asked.all("content-length"))
-    return None if good else Refusal(400, "This length is no number.")
-
-
-def _decoded(raw: str) -> bytes | None:
-    """The path when nothing in it is encoded any more; None when that takes too long to be honest."""
-    path = raw.encode("latin-1", "replace")
-    for _ in range(DECODINGS):
-        path, before = unquote_to_bytes(path), path
-        if path == before:
-            return path
-    return None
-
-
-def _leads_up(path: bytes) -> bool:
-    """Whether a part is two dots; Windows drops more dots, and spaces, behind a name. Gradio writes file=PATH."""
-    parts = re.split(rb"[/\\=]", path)
-    return any(b".." in part and not part.strip(b". ") for part in parts)
-
-
 def _backslash(raw: str, path: bytes | None) -> bool:
     return "\\" in raw or (path is not None and b"\\" in path and not WINDOWS_FILE.match(path))
 
 
 CHECKS = (check_method, check_host, check_path, check_length, check_origin, check_site)
-
-
-@dataclass
-class Door:
-    """The password, where one is needed, and how often it was guessed wrong."""
-
-    password: str | None
-    wrong: list[float] = field(default_factory=list)
-    shut_until: float = 0.0
-
-    def opens(self, given: str) -> Refusal | None:
-        """None for the right password."""
-        now = time.monotonic()
-        if now < self.shut_until:
-            return Refusal(429, "Too many wrong passwords. Wait a minute.")
-        if self.password is not None and _same(given, self.password):
-            return None
-        self.wrong = [moment for moment in self.wrong if now - moment < TRIES_SECONDS] + [now]
-        if len(self.wrong) >= TRIES:
-            self.wrong, self.shut_until = [], now + TRIES_SECONDS
-        return Refusal(403, "This is not the password.")
 
 
 class Guard:
@@ -268,52 +193,52 @@ class Guard:
         """Let a request through, or refuse it."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
-        asked = _asked(scope, self._hosts)
+        asked = asked_of(scope, self._hosts)
         refusal = next((found for check in CHECKS if (found := check(asked))), None)
         if scope["type"] == "websocket":
             return await _close(send) if refusal or not self._known(asked) else await self._app(scope, receive, send)
         send = _with_headers(send, asked.path)
         if refusal is not None:
-            return await _refuse(send, refusal)
+            return await refuse(send, refusal)
         return await self._admit(asked, scope, receive, send)
 
     async def _admit(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
         if asked.path == PING and asked.method == "GET":
-            return await _answer(send, 200, "ok")
+            return await answer(send, 200, "ok")
         if asked.path == "/" and asked.method == "GET" and any(name == "token" for name, _ in _pairs(asked.query)):
             return await self._exchange(asked, send)
         if self._known(asked):
             return await self._pass(asked, scope, receive, send)
         if self._door.password is not None:
             return await self._login(asked, receive, send)
-        return await _refuse(send, Refusal(403, "Open Easel's own window, or choose Open in browser in its menu."))
+        return await refuse(send, Refusal(403, "Open Easel's own window, or choose Open in browser in its menu."))
 
     async def _exchange(self, asked: Asked, send: Send) -> None:
         """A good token becomes the cookie; the token leaves the address in any case."""
         query = _pairs(asked.query)
         good = any(self._access.take(value) for name, value in query if name == "token")
         if not good and not self._known(asked):
-            return await _refuse(send, Refusal(403, "This link was used already, or is too old."))
+            return await refuse(send, Refusal(403, "This link was used already, or is too old."))
         rest = urlencode([(name, value) for name, value in query if name != "token"])
         headers = {"location": f"/?{rest}" if rest else "/", "set-cookie": self._access.set_cookie, **FRESH}
-        return await _answer(send, 303, "", headers)
+        return await answer(send, 303, "", headers)
 
     async def _login(self, asked: Asked, receive: Receive, send: Send) -> None:
         if asked.path != LOGIN or asked.method != "POST":
-            return await _answer(send, 200 if asked.path in ("/", LOGIN) else 403, _login_page(""), LOGIN_PAGE)
+            return await answer(send, 200 if asked.path in ("/", LOGIN) else 403, _login_page(""), LOGIN_PAGE)
         try:
             form = _pairs((await _whole(asked, receive, LOGIN_BODY)).decode("utf-8", "replace"))
         except TooLarge:
-            return await _refuse(send, Refusal(413, "This is too long for a password."))
+            return await refuse(send, Refusal(413, "This is too long for a password."))
         refusal = self._door.opens(dict(form).get("password", ""))
         if refusal is not None:
-            return await _answer(send, refusal.status, _login_page(refusal.why), LOGIN_PAGE)
-        return await _answer(send, 303, "", {"location": "/", "set-cookie": self._access.set_cookie, **FRESH})
+            return await answer(send, refusal.status, _login_page(refusal.why), LOGIN_PAGE)
+        return await answer(send, 303, "", {"location": "/", "set-cookie": self._access.set_cookie, **FRESH})
 
     async def _pass(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(receive, self._max_body)
         if body.announced_too_large(asked):
-            return await _refuse(send, self._too_large)
+            return await refuse(send, self._too_large)
         return await self._counted(body, scope, send)
 
     async def _counted(self, body: Body, scope: Scope, send: Send) -> None:
@@ -324,7 +249,7 @@ class Guard:
             if not body.over:
                 raise
         if body.over and not answer.begun:
-            await _refuse(send, self._too_large)
+            await refuse(send, self._too_large)
 
     def _known(self, asked: Asked) -> bool:
         return self._access.knows("; ".join(asked.all("cookie")))
@@ -334,57 +259,7 @@ class Guard:
         return Refusal(413, f"This is larger than {self._max_body // 1_000_000} MB.")
 
 
-class TooLarge(Exception):
-    """More was sent than is taken."""
-
-
-class Body:
-    """Counts what comes in; a length that was announced wrongly, or not at all, changes nothing."""
-
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive, self._most = receive, most
-        self._seen = 0
-
-    @property
-    def over(self) -> bool:
-        """Whether more came than is taken."""
-        return self._seen > self._most
-
-    def announced_too_large(self, asked: Asked) -> bool:
-        """Whether a length is said that is too large; `check_length` has seen to it that it is a number."""
-        return any(int(length) > self._most for length in asked.all("content-length"))
-
-    async def receive(self) -> MutableMapping[str, Any]:
-        """The next piece. Too much looks like a window that went away: apps know that, and clean up after it."""
-        message = {"type": "http.disconnect"} if self.over else await self._receive()
-        self._seen += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if self.over else message
-
-
-class Answer:
-    """What the app says, as long as its request was read: then only we know why it was broken off."""
-
-    def __init__(self, send: Send, body: Body) -> None:
-        self._send, self._body = send, body
-        self.begun = False
-
-    async def send(self, message: MutableMapping[str, Any]) -> None:
-        """Pass it on."""
-        if self._body.over and not self.begun:
-            return  # the apps' 400 and 500 for a request that ended early; the guard answers 413
-        self.begun = True
-        await self._send(message)
-
-
-FRESH = {"cache-control": "no-store"}
 LOGIN_PAGE = {"content-type": "text/html; charset=utf-8", **FRESH}
-
-
-def _asked(scope: Scope, hosts: frozenset[str]) -> Asked:
-    headers = tuple((key.decode("latin-1").lower(), value.decode("latin-1")) for key, value in scope["headers"])
-    raw = scope.get("raw_path") or scope["path"].encode()
-    query = scope.get("query_string", b"").decode("latin-1")
-    return Asked(scope.get("method", "GET"), scope["path"], raw.decode("latin-1"), query, headers, hosts)
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
@@ -438,20 +313,6 @@ def _as_attachment(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
 
 async def _close(send: Send) -> None:
     await send({"type": "websocket.close", "code": 1008})
-
-
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    # Behind a refused body the connection is closed, or whatever else is sent would be read and thrown away for ever.
-    close = {"connection": "close"} if refusal.status == 413 else {}
-    await _answer(send, refusal.status, refusal.why, {**FRESH, **close})
-
-
-async def _answer(send: Send, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-    data = text.encode()
-    given = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(data)), **(headers or {})}
-    start = [(name.encode(), value.encode()) for name, value in given.items()]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": data})
 
 
 def _login_page(problem: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engines.media.images import fit, keep_unmasked, open_image, open_mask, picture_size
 from engines.media.infotext import parse_infotext, write_infotext
 from engines.media.png import save_png
-from engines.media.read import FileMetadata, read_metadata
+from engines.media.read import FileMetadata, read_metadata, read_metadata_of
 
 __all__ = [
     "FileMetadata",
@@ -16,6 +16,7 @@ __all__ = [
     "parse_infotext",
     "picture_size",
     "read_metadata",
+    "read_metadata_of",
     "save_png",
     "write_infotext",
 ]

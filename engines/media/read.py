@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,17 @@ class FileMetadata:
 
 def read_metadata(path: Path) -> FileMetadata:
     """The records of a picture or a video. Raises `UserError` only when the file is missing or is neither picture nor video."""
-    chunks = _text_chunks(path)
+    if not path.is_file():
+        raise UserError("file-missing", path=str(path))
+    return _understood(video_tags(path) if is_video(path) else _text_chunks(path, str(path)))
+
+
+def read_metadata_of(data: bytes, name: str = "the picture") -> FileMetadata:
+    """The same for a picture's bytes. Raises `UserError` only when they are not a picture's."""
+    return _understood(_text_chunks(BytesIO(data), name))
+
+
+def _understood(chunks: dict[str, str]) -> FileMetadata:
     infotext = chunks.get(INFOTEXT_KEY)
     settings = parse_infotext(infotext) if infotext else {}
     record = _json_object(chunks.get(RECORD_KEY, ""))
@@ -42,20 +53,16 @@ def read_metadata(path: Path) -> FileMetadata:
     return FileMetadata(kind, request, infotext, settings, record)
 
 
-def _text_chunks(path: Path) -> dict[str, str]:
+def _text_chunks(source: Path | BytesIO, name: str) -> dict[str, str]:
     from PIL import Image
 
-    if not path.is_file():
-        raise UserError("file-missing", path=str(path))
-    if is_video(path):
-        return video_tags(path)
     try:
-        with Image.open(path) as picture:
+        with Image.open(source) as picture:
             if records := moving_records(picture):
                 return records
             return {str(key): str(value) for key, value in picture.info.items() if isinstance(value, str)}
     except Exception as error:  # Pillow raises many kinds for files that are not pictures
-        raise UserError("file-not-a-picture", path=str(path)) from error
+        raise UserError("file-not-a-picture", path=name) from error
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from app import guard as shared
 from app.ui import guard
 from app.ui.guard import CSP, Access, Guard
 
@@ -183,7 +184,8 @@ def listening(clock: SimpleNamespace) -> Iterator[Probe]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The guard's clock, moved by hand."""
     moved = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=lambda: moved.now))
+    for module in (guard, shared):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: moved.now))
     return moved
 
 

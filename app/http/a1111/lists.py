@@ -1,0 +1,129 @@
+"""What there is: models, samplers, schedules, upscalers, and empty lists for what Easel does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+
+from app import machine
+from app.http.desk import Desk
+from engines.api import SAMPLER_REGISTRY, ModelRecord
+
+PLAIN_UPSCALERS = ("None", "Lanczos", "Nearest")
+LATENT_MODES = ("Latent",)
+NOTHING = (
+    "sd-vae",
+    "loras",
+    "hypernetworks",
+    "face-restorers",
+    "realesrgan-models",
+    "script-info",
+    "artist-categories",
+    "artists",
+)
+
+Found = list[dict[str, Any]]
+
+
+def router(desk: Desk) -> APIRouter:
+    """The routes of this module."""
+    found = APIRouter(prefix="/sdapi/v1", tags=["A1111"])
+
+    @found.get("/sd-models", summary="The models")
+    async def sd_models() -> Found:
+        return await run_in_threadpool(lambda: [_model(desk, each) for each in desk.services.models.all()])
+
+    @found.get("/samplers", summary="The samplers")
+    async def samplers() -> Found:
+        return [{"name": each.key, "aliases": list(each.aliases), "options": {}} for each in SAMPLER_REGISTRY.samplers]
+
+    @found.get("/schedulers", summary="The noise schedules")
+    async def schedulers() -> Found:
+        return [_schedule("automatic", "Automatic", ())] + [
+            _schedule(each.key.lower().replace(" ", "_"), each.key, each.aliases) for each in SAMPLER_REGISTRY.schedules
+        ]
+
+    @found.get("/upscalers", summary="The upscalers")
+    async def upscalers() -> Found:
+        keys = ("model_name", "model_path", "model_url")
+        return [{"name": name, **dict.fromkeys(keys), "scale": 4} for name in PLAIN_UPSCALERS]
+
+    @found.get("/latent-upscale-modes", summary="The ways to enlarge latents")
+    async def latent_upscale_modes() -> Found:
+        return [{"name": name} for name in LATENT_MODES]
+
+    @found.get("/embeddings", summary="The textual inversions")
+    async def embeddings() -> dict[str, Any]:
+        return {"loaded": {}, "skipped": {}}
+
+    @found.get("/prompt-styles", summary="The presets that have words")
+    async def prompt_styles() -> Found:
+        return await run_in_threadpool(_styles, desk)
+
+    @found.get("/scripts", summary="No scripts: Easel runs nobody's code")
+    async def scripts() -> dict[str, list[str]]:
+        return {"txt2img": [], "img2img": []}
+
+    @found.get("/memory", summary="Memory in bytes")
+    async def memory() -> dict[str, Any]:
+        return await run_in_threadpool(_memory)
+
+    for name in NOTHING:
+        found.add_api_route(f"/{name}", _nothing, methods=["GET"], operation_id=f"list-{name}", summary="An empty list")
+    for name in ("refresh-checkpoints", "refresh-loras", "refresh-vae", "refresh-embeddings"):
+        found.add_api_route(
+            f"/{name}", _refresher(desk), methods=["POST"], operation_id=name, summary="Look at the model folders again"
+        )
+    return found
+
+
+async def _nothing() -> Found:
+    return []
+
+
+def _refresher(desk: Desk) -> Any:
+    async def refresh() -> None:
+        await run_in_threadpool(desk.services.models.rescan)
+
+    return refresh
+
+
+def _model(desk: Desk, record: ModelRecord) -> dict[str, Any]:
+    return {
+        "title": desk.title_of(record),
+        "model_name": record.id,
+        "hash": None,
+        "sha256": None,
+        "filename": record.path.name,
+        "config": None,
+    }
+
+
+def _schedule(name: str, label: str, aliases: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": label,
+        "aliases": list(aliases),
+        "default_rho": 7.0 if name == "karras" else -1,
+        "need_inner_model": False,
+    }
+
+
+def _styles(desk: Desk) -> Found:
+    words = ("prompt", "negative_prompt")
+    worded = [each for each in desk.services.presets.all() if any(each.values.get(word) for word in words)]
+    return [{"name": each.id, **{word: each.values.get(word, "") for word in words}} for each in worded]
+
+
+def _memory() -> dict[str, Any]:
+    ram = machine.memory()
+    found: dict[str, Any] = {
+        "ram": {"free": ram.available, "used": ram.total - ram.available, "total": ram.total},
+        "cuda": {"error": "there is no card"},
+    }
+    if cards := machine.gpus_or_none():
+        free, total = cards[0].memory_free * 2**20, cards[0].memory_total * 2**20
+        found["cuda"] = {"system": {"free": free, "used": total - free, "total": total}}
+    return found
