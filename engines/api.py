@@ -16,6 +16,8 @@ from engines.errors import (
 )
 from engines.family import EngineFamily, Limits
 from engines.header import read_header, read_json
+from engines.identify import Identified, Kind
+from engines.identify import identify as _identify
 from engines.interface import CancelToken, EngineInterface, RunContext
 from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata, read_metadata_of
 from engines.media.video_read import VideoFacts, is_video, poster, video_facts
@@ -55,7 +57,9 @@ __all__ = [
     "FileMetadata",
     "GenerationRequest",
     "GenerationResult",
+    "Identified",
     "InternalError",
+    "Kind",
     "Limits",
     "Message",
     "ModelHeader",
@@ -75,6 +79,7 @@ __all__ = [
     "detect_family",
     "families",
     "family",
+    "identify",
     "is_video",
     "languages",
     "local_engine",
@@ -107,6 +112,11 @@ def family(family_id: str) -> EngineFamily:
 def detect_family(header: ModelHeader) -> EngineFamily | None:
     """The family that the header belongs to, None when no family claims it."""
     return REGISTRY.detect(header)
+
+
+def identify(path: Path) -> Identified:
+    """What the file or folder at `path` is, from its header alone; for what is wrong with it see its `problem`."""
+    return _identify(path, REGISTRY.all())
 
 
 def local_engine() -> EngineInterface:

@@ -69,7 +69,9 @@ class Detection:
     the shape (outputs, inputs): {"*_attn2_to_k": (None, 768)} fits kohya, diffusers and PEFT files alike.
 
     `prefixes` says under which prefixes a single-file checkpoint keeps each part beside the denoiser; a part whose prefixes
-    do not occur is missing from the file. `variants` is keyed by "inpaint", "edit", "v-prediction", "refiner", "turbo", ….
+    do not occur is missing from the file. `names` are patterns (lower case) of what trainers call the family in a header's
+    text; they settle what the tensors leave open, and nothing else. `variants` is keyed by "inpaint", "edit",
+    "v-prediction", "refiner", "turbo", ….
     """
 
     pipeline_classes: frozenset[str]
@@ -77,6 +79,7 @@ class Detection:
     files: Mapping[str, tuple[Signature, ...]] = field(default_factory=dict)
     prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
     def matches(self, header: ModelHeader) -> bool:
         """Whether the header of a diffusers folder is one of this family's."""

@@ -24,8 +24,12 @@ def read_header(folder: Path) -> ModelHeader:
         raise _broken(folder.name, INDEX, "it does not name its pipeline class")
     parts = _parts(index, folder.name)
     configs = {
-        name: read_json(path, folder.name) for name in parts if (path := folder / name / "config.json").is_file()
+        name: read_json(path, folder.name)
+        for name in parts
+        for file in ("config.json", "scheduler_config.json")
+        if (path := folder / name / file).is_file()
     }
+    configs["index"] = index
     return ModelHeader(folder, pipeline_class, parts, configs)
 
 
@@ -34,12 +38,13 @@ def read_json(path: Path, model: str) -> dict[str, Any]:
     name = path.name if path.name != "config.json" else f"{path.parent.name}/config.json"
     if not path.is_file():
         raise _broken(model, name, "it is missing or is not a file")
+    constant = float if name == "scheduler_config.json" else _no_constant  # diffusers itself writes -Infinity there
     try:
         with path.open("rb") as file:
             data = file.read(JSON_LIMIT + 1)
         if len(data) > JSON_LIMIT:
             raise _broken(model, name, f"it is larger than {JSON_LIMIT >> 20} MiB")
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=constant)
     except (OSError, ValueError, RecursionError) as error:
         raise _broken(model, name, (str(error).splitlines() or [type(error).__name__])[0][:200]) from error
     if not isinstance(value, dict):

@@ -100,7 +100,10 @@ DETECTION = Detection(
         "controlnet": UNET,
         "vae": (Signature({"decoder.conv_in.weight": (None, 4, 3, 3)}),),
         "text_encoder": (Signature({"encoder.layers.0.mlp.fc1.weight": (None, 768)}, lacks=("vision_model.*",)),),
-        "lora": (Signature({"*_attn2_to_k": (None, 768)}), Signature({"te_encoder_layers_0_*": ANY})),
+        "lora": (
+            Signature({"*_attn2_to_k": (None, 768)}),
+            Signature({"te_encoder_layers_0_*": ANY}, lacks=("te2_*", "*_blocks_*")),
+        ),
         "embedding": (Signature({"emb_params": (None, 768)}),),
         "ip-adapter": (Signature({"ip_adapter.1.to_k_ip.weight": (None, 768)}),),
     },

@@ -132,7 +132,10 @@ DETECTION = Detection(
             Signature({"encoder.layers.0.mlp.fc1.weight": (None, 1280), "text_projection.weight": ANY}),
             Signature({"transformer.resblocks.0.mlp.c_fc.weight": (None, 1280), "text_projection": ANY}),
         ),
-        "lora": (Signature({"*_attn2_to_k": (None, 2048)}), Signature({"te2_encoder_layers_0_*": ANY})),
+        "lora": (
+            Signature({"*_attn2_to_k": (None, 2048)}),
+            Signature({"te2_encoder_layers_0_*": ANY}, lacks=("*_blocks_*",)),
+        ),
         "embedding": (Signature({"clip_l": (None, 768), "clip_g": (None, 1280)}),),
         "ip-adapter": (Signature({"ip_adapter.1.to_k_ip.weight": (None, 2048)}),),
     },
