@@ -14,7 +14,7 @@ CATALOGUE = RESOURCES / "catalogue" / "models.yaml"
 BYTES = 2  # of a parameter as it is published today: float16 or bfloat16
 FULL_BYTES = 4  # of a parameter on a processor
 UNCHECKED = Literal["licence", "repository", "sizes", "files"]
-REPOSITORY = r"[\w.-]+/[\w.-]+"
+REPOSITORY = r"\w[\w.-]*/\w[\w.-]*"
 
 
 class Licence(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import generate, jobs, models, presets, rollback, system
+from app.cli import downloads, generate, jobs, models, presets, rollback, system
 
 cli = typer.Typer(
     name="easel",
@@ -38,6 +38,8 @@ def _easel(
 cli.command("generate")(generate.generate)
 cli.command("info")(models.info_file)
 cli.command("resume")(jobs.resume)
+cli.command("cache-models")(downloads.cache_models)
+cli.command("catalogue")(downloads.catalogue)
 cli.command("rollback")(rollback.rollback)
 cli.add_typer(jobs.group, name="jobs")
 cli.add_typer(presets.group, name="presets")

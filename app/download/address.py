@@ -14,8 +14,8 @@ from engines.api import NetworkError, UserError
 
 HUB = "https://huggingface.co"
 HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
-REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?(?::(.+))?")
-PAGE = re.compile(r"/([\w.-]+/[\w.-]+)(?:/(tree|blob|resolve)/([^/]+)(?:/(.+))?)?/?")
+REPOSITORY = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@([\w.-]+))?(?::(.+))?")
+PAGE = re.compile(r"/(\w[\w.-]*/\w[\w.-]*)(?:/(tree|blob|resolve)/([^/]+)(?:/(.+))?)?/?")
 
 
 def plan_address(web: Web, endpoint: str, text: str, variant: str = "", card: Mapping[str, Any] | None = None) -> Plan:

@@ -71,6 +71,11 @@ class Downloader:
 
     # What a face asks for
 
+    @property
+    def root(self) -> Path:
+        """The folder that new models go to."""
+        return self._root()
+
     def plan(self, text: str, variant: str = "", card: Mapping[str, Any] | None = None) -> Plan:
         """Look an address or a repository up: files, sizes, licence. Fetches no model. Raises `EaselError`."""
         from app.download.address import plan_address

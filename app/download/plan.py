@@ -32,8 +32,7 @@ class Piece(BaseModel):
     @field_validator("path")
     @classmethod
     def _inside(cls, path: str) -> str:
-        parts = path.split("/")
-        if not parts or any(part in ("", ".", "..") or safe_name(part) != part for part in parts):
+        if not is_inside(path):
             raise ValueError(f"{path!r} is not a place inside a model's folder")
         return path
 
@@ -58,6 +57,11 @@ class Plan(BaseModel):
         """Bytes in all, None as long as one of the files has no known size."""
         sizes = [piece.size for piece in self.pieces]
         return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path with slashes stays inside the folder that it is taken in, under names that are valid everywhere."""
+    return all(part not in ("", ".", "..") and safe_name(part) == part for part in path.split("/"))
 
 
 def safe_name(name: str) -> str:
