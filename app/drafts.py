@@ -16,7 +16,7 @@ from app.models import ModelStore
 from app.presets import PresetStore
 from app.resolve import Resolved, resolve
 from app.wishes import Quality, Shape, size_for, steps_for
-from engines.api import EaselError, GenerationRequest, Task, UserError, family, picture_size
+from engines.api import EaselError, GenerationRequest, Task, UserError, family_of, picture_size
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class DraftResolver:
     def resolve(self, draft: Draft) -> Resolved:
         """The request of the draft, each value with its origin. Raises `UserError` as `app.resolve.resolve` does."""
         usual = self._resolve(draft, {})
-        limits = family(usual.record.family).limits
+        limits = family_of(usual.record).limits
         request = usual.request
         size = size_for(draft.shape, (request.width, request.height), limits, self._picture(draft))
         values = {

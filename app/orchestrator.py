@@ -31,7 +31,7 @@ from engines.api import (
     ResourceError,
     RunContext,
     UserError,
-    family,
+    family_of,
 )
 from engines.api import Cancelled as CancelledError
 
@@ -70,7 +70,7 @@ class Orchestrator:
 
         Raises `UserError` or `ResourceError` with a way out; nothing is queued then.
         """
-        validate(request, family(record.family), self._inputs.path_of)
+        validate(request, family_of(record), self._inputs.path_of)
         check_output_place(out or self._outputs.folder, request)
         request = self._keep_inputs(request)
         job = self.ledger.add(request, out)

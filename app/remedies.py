@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.models import ModelStore
-from engines.api import EaselError, GenerationRequest, family
+from engines.api import EaselError, GenerationRequest, family_of
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _set(name: str, value: object) -> Remedy:
 
 def _smaller(request: GenerationRequest, models: ModelStore) -> Remedy:
     """The same shape with as many pixels as the family can do."""
-    limits = family(models.get(request.model).family).limits
+    limits = family_of(models.get(request.model)).limits
     factor = (limits.max_pixels / (request.width * request.height)) ** 0.5
     width, height = (
         int(side * factor) // limits.side_multiple * limits.side_multiple for side in (request.width, request.height)

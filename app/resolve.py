@@ -25,7 +25,7 @@ from engines.api import (
     UserError,
     default_schedule,
     families,
-    family,
+    family_of,
 )
 
 
@@ -67,8 +67,9 @@ def resolve(
     """
     own = _own_values({**(values or {}), **({"model": model} if model else {})})
     record = _record(models, own, preset, source)
-    layers = _Layers(family(record.family).tasks)
-    layers.add(family(record.family).defaults, "family", family(record.family).title)
+    found = family_of(record)
+    layers = _Layers(found.tasks)
+    layers.add(found.defaults, "family", found.title)
     layers.add(record.defaults, "model", record.title)
     if preset is not None:
         layers.add({"task": preset.task, **preset.values}, "preset", preset.id)

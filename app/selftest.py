@@ -20,7 +20,7 @@ from engines.api import (
     RunContext,
     Task,
     WorkerEngine,
-    families,
+    families_with_variants,
     make_tiny_models,
     read_metadata,
 )
@@ -52,7 +52,9 @@ def run(on_result: Callable[[CheckResult], None] = lambda _result: None) -> tupl
 
 def _make_models(folder: Path) -> None:
     """In a process of its own, because making them imports torch."""
-    process = multiprocessing.get_context("spawn").Process(target=make_tiny_models, args=(folder, families()))
+    process = multiprocessing.get_context("spawn").Process(
+        target=make_tiny_models, args=(folder, families_with_variants())
+    )
     process.start()
     process.join()
     if process.exitcode:
@@ -63,10 +65,10 @@ def _check_all(
     engine: WorkerEngine, models: ModelStore, folder: Path, on_result: Callable[[CheckResult], None]
 ) -> list[CheckResult]:
     results = []
-    for each in families():
-        record = models.get(f"tiny-{each.id}")
+    for each in families_with_variants():
+        record = models.get(f"tiny-{each.key}")
         for task in each.tasks:
-            results.append(_check(engine, each, record, task, folder / f"{each.id}-{task}"))
+            results.append(_check(engine, each, record, task, folder / f"{each.key}-{task}"))
             on_result(results[-1])
     return results
 
@@ -79,7 +81,7 @@ def _check(engine: WorkerEngine, each: EngineFamily, record: ModelRecord, task: 
         problem = _problem(first, second, request)
     except EaselError as error:
         problem = f"{error.code}: {error}"
-    return CheckResult(each.id, str(task), not problem, time.perf_counter() - started, problem)
+    return CheckResult(each.key, str(task), not problem, time.perf_counter() - started, problem)
 
 
 def tiny_request(each: EngineFamily, record: ModelRecord, task: Task) -> GenerationRequest:

@@ -133,7 +133,7 @@ def _check_inputs(request: GenerationRequest, path_of: Callable[[str], Path]) ->
         return
     if request.init_image is None:
         raise UserError("init-image-needed", task=str(request.task))
-    if int(request.steps * request.strength) < 1:
+    if request.task.uses_strength and int(request.steps * request.strength) < 1:
         raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
     size = picture_size(path_of(request.init_image))
     if not request.task.needs_mask:

@@ -78,7 +78,9 @@ __all__ = [
     "default_schedule",
     "detect_family",
     "families",
+    "families_with_variants",
     "family",
+    "family_of",
     "identify",
     "is_video",
     "languages",
@@ -109,6 +111,16 @@ def family(family_id: str) -> EngineFamily:
     return REGISTRY.get(family_id)
 
 
+def family_of(record: ModelRecord) -> EngineFamily:
+    """The family of a model, with the defaults, tasks and limits of the model's own variants of it."""
+    return REGISTRY.of(record)
+
+
+def families_with_variants() -> tuple[EngineFamily, ...]:
+    """Every family, each followed by its variants that have parts of their own."""
+    return REGISTRY.with_variants()
+
+
 def detect_family(header: ModelHeader) -> EngineFamily | None:
     """The family that the header belongs to, None when no family claims it."""
     return REGISTRY.detect(header)
@@ -135,4 +147,4 @@ def make_tiny_models(folder: Path, families: Iterable[EngineFamily]) -> None:
 
     prepare_environment()
     for each in families:
-        make_tiny_model(each, folder / f"tiny-{each.id}")
+        make_tiny_model(each, folder / f"tiny-{each.key}")

@@ -28,7 +28,7 @@ class Plain:
     def __init__(self, record: ModelRecord) -> None:
         import diffusers
 
-        name = REGISTRY.get(record.family).pipelines[Task.TEXT_TO_IMAGE]
+        name = REGISTRY.of(record).pipelines[Task.TEXT_TO_IMAGE]
         self.pipe = getattr(diffusers, name).from_pretrained(record.path, local_files_only=True, use_safetensors=True)
         self.pipe.set_progress_bar_config(disable=True)
 

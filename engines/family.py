@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from engines.detection import Detection, Signature, Variant
@@ -13,10 +14,14 @@ from engines.video_rules import VideoRules
 __all__ = [
     "Detection",
     "EngineFamily",
+    "Guidance",
+    "GuidanceKind",
     "LatentFormat",
     "Limits",
     "MemoryFigures",
+    "Negative",
     "Signature",
+    "TextRules",
     "TinyPart",
     "TinyProfile",
     "Variant",
@@ -25,7 +30,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Limits:
-    """What the family can do: sides in pixels and multiples of `side_multiple`, pixels in all, steps and guidance ranges."""
+    """What the family can do: sides in pixels and multiples of `side_multiple`, pixels in all, steps and guidance ranges.
+
+    `max_references` is how many pictures an edit may look at, the one that is changed included.
+    """
 
     min_side: int
     max_side: int
@@ -35,6 +43,57 @@ class Limits:
     max_guidance: float = 30.0
     max_count: int = 64
     max_clip_skip: int = 1
+    max_references: int = 1
+
+
+class GuidanceKind(StrEnum):
+    """What the guidance number of a request means to the model."""
+
+    CLASSIFIER_FREE = "classifier-free"  # how far to go from the negative prompt's picture: a second pass at each step
+    EMBEDDED = "embedded"  # a number that the model was distilled with: no second pass, no negative prompt
+    NONE = "none"  # the model was distilled to one value, the number changes nothing
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How the family takes guidance: the pipelines' argument for it, and the value at and below which it is off."""
+
+    kind: GuidanceKind = GuidanceKind.CLASSIFIER_FREE
+    argument: str | None = "guidance_scale"
+    off: float = 1.0
+
+    def guided(self, scale: float) -> bool:
+        """Whether the model runs a second time for the negative prompt at this `scale`."""
+        return self.kind is GuidanceKind.CLASSIFIER_FREE and scale > self.off
+
+
+class Negative(StrEnum):
+    """How the family's `encode_prompt` treats the negative prompt."""
+
+    TOGETHER = "together"  # it takes both and returns both
+    APART = "apart"  # it is called again for it, and what it returns goes by "negative_" and the name
+    NONE = "none"  # there is none, or it is always the empty one
+
+
+@dataclass(frozen=True)
+class TextRules:
+    """How words become conditions.
+
+    `returns` are the pipeline arguments that `encode_prompt` returns, in its order; "" for a value that goes nowhere.
+    `arguments` are passed to `encode_prompt` as they are. `empty_negative` stands for a negative prompt of no words.
+    `tokens` is the room for words; None where the tokenizer's own length says it. `tokenizer` is the part that counts.
+    `weights` says whether single words can be weighted. `by_pipeline` are tasks whose words the encoder reads together
+    with the picture, so that the pipeline has to do it.
+    """
+
+    returns: tuple[str, ...]
+    negative: Negative = Negative.TOGETHER
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    empty_negative: str = ""
+    tokens: int | None = None
+    tokenizer: str = "tokenizer"
+    weights: bool = False
+    by_pipeline: frozenset[Task] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -50,6 +109,8 @@ class Clip:
 class LatentFormat:
     """The family's latents: channels, pixels per latent side, and a linear map to RGB for previews.
 
+    `layout` is a key of `engines.pipeline.latents`: how the pipelines hold them, and what the decoder wants.
+
     `rgb` has one row (red, green, blue) per channel and then a row of offsets, fitted by least squares to decodes, in
     units of -1 to 1. None where nobody has fitted one: the preview then shows the first three channels.
     """
@@ -57,6 +118,7 @@ class LatentFormat:
     channels: int
     scale: int
     rgb: tuple[tuple[float, float, float], ...] | None = None
+    layout: str = "plain"
 
 
 @dataclass(frozen=True)
@@ -92,9 +154,16 @@ class EngineFamily:
     """One model family: everything that the rest of Easel needs to know of it.
 
     `pipelines` maps a task to the diffusers class that does it. `samplers` and `schedulers` are keys of the sampler
-    registry, in the order that a list shows them. `denoiser` names the part that runs once a step, `encoding` the pipeline
-    arguments that `encode_prompt` returns, in its order. `pipeline_arguments` go to the pipeline's constructor.
-    `engine` is "module:Class", imported in the worker alone.
+    registry, in the order that a list shows them. `denoiser` names the part that runs once a step, `second_denoiser` one
+    that takes over in the middle. Parts in `optional_parts` may be missing from a model. `engine` is "module:Class",
+    imported in the worker alone.
+
+    `pipeline_arguments` go to the pipeline's constructor, after the model's own values for `options` (fields of
+    `model_index.json`). `call_arguments` go to every call, `task_arguments` to the calls of one task.
+    `scheduler_facts` are laid over the scheduler's configuration in the model.
+
+    `changes` says for each variant that `detection` knows what is different, by field of this class: {"turbo":
+    {"defaults": {"steps": 4}}}; `defaults` are laid over the family's, other fields replace. `variants` are the ones applied.
     """
 
     id: str
@@ -108,16 +177,39 @@ class EngineFamily:
     detection: Detection
     parts: tuple[str, ...]
     denoiser: str
-    encoding: tuple[str, ...]
+    text: TextRules
     latent: LatentFormat
     memory: MemoryFigures
     tiny: TinyProfile
     engine: str = "engines.pipeline.engine:DiffusersEngine"
+    guidance: Guidance = Guidance()
+    second_denoiser: str | None = None
+    optional_parts: frozenset[str] = frozenset()
+    options: tuple[str, ...] = ()
     pipeline_arguments: Mapping[str, Any] = field(default_factory=dict)
+    call_arguments: Mapping[str, Any] = field(default_factory=dict)
+    task_arguments: Mapping[Task, Mapping[str, Any]] = field(default_factory=dict)
     sampler_overrides: Mapping[str, Any] = field(default_factory=dict)
     video: VideoRules | None = None
+    scheduler_facts: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks that the family can do, in the order of `Task`."""
         return tuple(task for task in Task if task in self.pipelines)
+
+    @property
+    def key(self) -> str:
+        """The id, with the variants that are applied: "flux-fill"."""
+        return "-".join((self.id, *self.variants))
+
+    def as_variant(self, names: Iterable[str]) -> EngineFamily:
+        """The family as the variants in `names` are; a name without changes is kept as a name."""
+        made = self
+        for name in names:
+            fields = dict(self.changes.get(name, {}))
+            fields["defaults"] = {**made.defaults, **fields.get("defaults", {})}
+            made = replace(made, **fields, variants=(*made.variants, name))
+        return made

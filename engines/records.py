@@ -41,7 +41,8 @@ class ModelRecord:
     """A model that can be used: where it is, whose family it is, and what it asks for.
 
     `defaults` are the model's own values for request fields (a native size, a sampler), laid over the family's.
-    `loader` is a key of the loader registry, `weight_bytes` the size of its tensors on disk.
+    `loader` is a key of the loader registry, `weight_bytes` the size of its tensors on disk. `variants` are keys of the
+    family's `detection.variants`: "inpaint", "turbo".
     """
 
     id: str
@@ -55,3 +56,4 @@ class ModelRecord:
     description: str = ""
     fingerprint: str = ""
     bundled: bool = False
+    variants: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engines.errors import InternalError, UserError
 from engines.families import sd15, sdxl
 from engines.family import EngineFamily
-from engines.records import ModelHeader
+from engines.records import ModelHeader, ModelRecord
 from engines.types import Task
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class EngineRegistry:
-    """Families by id. Building it is atomic: a duplicate id or pipeline key leaves no half-filled registry behind."""
+    """Families by id. Building it is atomic: a duplicate id leaves no half-filled registry behind."""
 
     def __init__(self, families: Iterable[EngineFamily]) -> None:
         entries: dict[str, EngineFamily] = {}
@@ -34,9 +34,6 @@ class EngineRegistry:
                 raise InternalError("internal", what=f"two families are called {family.id}")
             entries[family.id] = family
         self._families = entries
-        self.pipelines: Mapping[str, str] = {
-            f"{family.id}/{task}": name for family in entries.values() for task, name in family.pipelines.items()
-        }
 
     def all(self) -> tuple[EngineFamily, ...]:
         """Every family, in the order of registration."""
@@ -48,6 +45,19 @@ class EngineRegistry:
             nearest = difflib.get_close_matches(family_id, self._families, 3, 0.4) or list(self._families)
             raise UserError("family-unknown", name=family_id, nearest=nearest)
         return self._families[family_id]
+
+    def of(self, record: ModelRecord) -> EngineFamily:
+        """The family of a model, as the model's variants of it are."""
+        return self.get(record.family).as_variant(record.variants)
+
+    def with_variants(self) -> tuple[EngineFamily, ...]:
+        """Every family, each followed by those of its variants that have other parts, and so a tiny model of their own."""
+        return tuple(
+            made
+            for family in self.all()
+            for made in (family, *(family.as_variant([name]) for name in family.changes))
+            if made is family or made.tiny is not family.tiny
+        )
 
     def detect(self, header: ModelHeader) -> EngineFamily | None:
         """The family whose detection matches the header; None when nobody claims it."""
@@ -62,35 +72,30 @@ REGISTRY = EngineRegistry(
 )
 
 
-def create_engine(family_id: str) -> EngineInterface:
-    """A fresh engine for models of the family. Imports torch: call it in the worker."""
-    family = REGISTRY.get(family_id)
+def create_engine(record: ModelRecord) -> EngineInterface:
+    """A fresh engine for the model. Imports torch: call it in the worker."""
+    family = REGISTRY.of(record)
     module, _, name = family.engine.partition(":")
-    log.info("engine key=%s class=%s why=the model's family", family_id, name)
+    log.info("engine key=%s class=%s why=the model's family", family.key, name)
     return getattr(importlib.import_module(module), name)(family)
 
 
-def create_pipeline(key: str, components: Mapping[str, Any]) -> Any:
-    """The diffusers pipeline for `key`, "family/task", around components that are already loaded (nothing is copied).
+def create_pipeline(family: EngineFamily, task: Task, components: Mapping[str, Any]) -> Any:
+    """The diffusers pipeline for `task` around components that are already loaded (nothing is copied).
 
     Raises `UserError` when the family has no such task. Imports diffusers: call it in the worker.
     """
-    family_id, _, task = key.partition("/")
-    family = REGISTRY.get(family_id)
-    if key not in REGISTRY.pipelines:
+    if task not in family.pipelines:
         raise UserError("task-unsupported", task=task, family=family.title, tasks=[str(t) for t in family.tasks])
-    pipeline_class = _diffusers_class(REGISTRY.pipelines[key])
-    log.info("pipeline key=%s class=%s why=the family's class for the task", key, pipeline_class.__name__)
-    expected, _optional = pipeline_class._get_signature_keys(pipeline_class)
-    arguments = {name: components.get(name) for name in expected} | dict(family.pipeline_arguments)
-    if "requires_safety_checker" in _optional:
+    pipeline_class = _diffusers_class(family.pipelines[task])
+    log.info("pipeline key=%s/%s class=%s why=the family's class for it", family.key, task, pipeline_class.__name__)
+    expected, optional = pipeline_class._get_signature_keys(pipeline_class)
+    arguments = {name: components.get(name) for name in expected}
+    known = {name: components[name] for name in family.options if name in components} | dict(family.pipeline_arguments)
+    arguments |= {name: value for name, value in known.items() if name in optional}
+    if "requires_safety_checker" in optional:
         arguments["requires_safety_checker"] = False
     return pipeline_class(**arguments)
-
-
-def pipeline_key(family: EngineFamily, task: Task) -> str:
-    """The key under which `create_pipeline` knows the family's pipeline for `task`."""
-    return f"{family.id}/{task}"
 
 
 def _diffusers_class(name: str) -> Any:

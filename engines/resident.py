@@ -28,7 +28,7 @@ class ResidentEngine:
             log.info("model=%s stays loaded why=same reload fingerprint", record.id)
             return
         self.unload()
-        engine = create_engine(record.family)
+        engine = create_engine(record)
         engine.load(record, ctx)
         self._engine, self._fingerprint = engine, fingerprint
         self.loads += 1
@@ -51,4 +51,4 @@ class ResidentEngine:
 
 def reload_fingerprint(record: ModelRecord) -> str:
     """Changes exactly when the resident model cannot serve `record`: another model, or other bytes at its place."""
-    return f"{record.family}|{record.loader}|{record.path}|{record.fingerprint}"
+    return f"{record.family}|{record.variants}|{record.loader}|{record.path}|{record.fingerprint}"

@@ -14,7 +14,7 @@ from engines.layout import strides_of, with_strides
 
 # `_internal_dict` is the configuration, which create_sampler makes again. `noise_sampler` is DPM++ SDE's Brownian tree:
 # what it gives depends on its seed and the asked interval alone (a test proves it), and it is planted again on demand.
-MADE_AGAIN = frozenset({"_internal_dict", "noise_sampler"})
+MADE_AGAIN = frozenset({"_internal_dict", "noise_sampler", "scale_noise"})
 
 
 def capture(scheduler: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

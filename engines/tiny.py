@@ -63,7 +63,7 @@ def _token_ids() -> dict[str, int]:
 def _card(family: EngineFamily) -> dict[str, Any]:
     size = {"width": family.tiny.width, "height": family.tiny.height, "steps": 4}
     return {
-        "id": f"tiny-{family.id}",
+        "id": f"tiny-{family.key}",
         "title": f"Tiny {family.title}",
         "defaults": size,
         "description": "Random weights for tests: pictures without meaning.",

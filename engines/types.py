@@ -49,6 +49,7 @@ class Task(StrEnum):
     TEXT_TO_IMAGE = "text-to-image"
     IMAGE_TO_IMAGE = "image-to-image"
     INPAINT = "inpaint"
+    EDIT = "edit"
     TEXT_TO_VIDEO = "text-to-video"
     IMAGE_TO_VIDEO = "image-to-video"
     VIDEO_TO_VIDEO = "video-to-video"
@@ -62,7 +63,7 @@ class Task(StrEnum):
     @property
     def needs_image(self) -> bool:
         """Whether the task starts from a picture."""
-        return self in (Task.IMAGE_TO_IMAGE, Task.INPAINT, Task.IMAGE_TO_VIDEO)
+        return self in (Task.IMAGE_TO_IMAGE, Task.INPAINT, Task.EDIT, Task.IMAGE_TO_VIDEO)
 
     @property
     def needs_video(self) -> bool:

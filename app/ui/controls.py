@@ -10,7 +10,7 @@ import gradio as gr
 
 from app.ui.words import Words
 from app.wishes import Shape
-from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, Task
+from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ def _own_size(situation: Situation) -> bool:
 CONTROLS: tuple[Control, ...] = (
     Slider("steps", lambda _: 1, lambda family: family.limits.max_steps, lambda _: 1),
     Slider("guidance", lambda _: 0, lambda family: family.limits.max_guidance, lambda _: 0.1),
-    Slider(
-        "strength", lambda _: 0, lambda _: 1, lambda _: 0.01, lambda situation: situation.request.task in STRENGTH_TASKS
-    ),
+    Slider("strength", lambda _: 0, lambda _: 1, lambda _: 0.01, lambda situation: situation.request.task.uses_strength),
     Choice("sampler", lambda situation: situation.family.samplers),
     Choice("scheduler", _schedules),
     Slider(
@@ -109,5 +107,3 @@ CONTROLS: tuple[Control, ...] = (
         _own_size,
     ),
 )
-
-STRENGTH_TASKS = frozenset(task for task in Task if task.uses_strength)

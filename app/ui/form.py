@@ -27,7 +27,7 @@ from app.ui.html import mount
 from app.ui.notices import notice
 from app.ui.words import Words
 from app.wishes import Quality, Shape
-from engines.api import SEED_MAX, EaselError, GenerationRequest, Task, UserError, families, family
+from engines.api import SEED_MAX, EaselError, GenerationRequest, Task, UserError, families, family_of
 
 log = logging.getLogger(__name__)
 
@@ -306,12 +306,12 @@ class GenerationForm:
         """What the structural components must look like; pictures are sent again only when `pictures` says so."""
         draft = self._possible(self.draft)
         resolved = self._resolved(draft)
-        found = family(resolved.record.family)
+        found = family_of(resolved.record)
         situation = Situation(found, resolved.request, draft.shape)
         models = [
             (record.title, record.id)
             for record in self._services.models.all()
-            if set(family(record.family).tasks) & set(self._tasks)
+            if set(family_of(record).tasks) & set(self._tasks)
         ]
         return {
             self.task: gr.update(value=str(draft.task)),
@@ -354,7 +354,7 @@ class GenerationForm:
 
 def can_be_done(tasks: tuple[Task, ...], services: Services) -> bool:
     """Whether a model on this computer can do one of the tasks."""
-    return any(set(family(record.family).tasks) & set(tasks) for record in services.models.all())
+    return any(set(family_of(record).tasks) & set(tasks) for record in services.models.all())
 
 
 def families_for(tasks: tuple[Task, ...]) -> tuple[str, ...]:

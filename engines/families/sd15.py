@@ -13,6 +13,7 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    TextRules,
     TinyPart,
     TinyProfile,
     Variant,
@@ -153,5 +154,5 @@ FAMILY = EngineFamily(
     memory=MemoryFigures(parameters=1.07, activation_bytes_per_pixel=6_000),
     tiny=TINY,
     denoiser="unet",
-    encoding=("prompt_embeds", "negative_prompt_embeds"),
+    text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),
 )

@@ -13,6 +13,7 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    TextRules,
     TinyPart,
     TinyProfile,
     Variant,
@@ -201,11 +202,14 @@ FAMILY = EngineFamily(
     memory=MemoryFigures(parameters=3.47, activation_bytes_per_pixel=6_000),
     tiny=TINY,
     denoiser="unet",
-    encoding=(
-        "prompt_embeds",
-        "negative_prompt_embeds",
-        "pooled_prompt_embeds",
-        "negative_pooled_prompt_embeds",
+    text=TextRules(
+        returns=(
+            "prompt_embeds",
+            "negative_prompt_embeds",
+            "pooled_prompt_embeds",
+            "negative_pooled_prompt_embeds",
+        ),
+        weights=True,
     ),
     pipeline_arguments={"add_watermarker": False},
 )

@@ -8,17 +8,19 @@ from typing import Any
 import torch
 
 from engines.errors import ResourceError
+from engines.pipeline.latents import LatentSpace
 
 log = logging.getLogger(__name__)
 
 
-def decode(pipe: Any, latents: torch.Tensor) -> tuple[Any, tuple[str, ...]]:
-    """The picture (PIL, RGB) of latents [1, C, h, w], and notes on any way that had to be taken.
+def decode(pipe: Any, space: LatentSpace, latents: torch.Tensor) -> tuple[Any, tuple[str, ...]]:
+    """The picture (PIL, RGB) of the latents that a pipeline returned, and notes on any way that had to be taken.
 
     Walks a ladder once: as it is, tiled when memory runs out, in float32 when the result is not a number. Raises
     `ResourceError` when every rung fails.
     """
     notes: list[str] = []
+    latents = space.finished(latents)
     pixels = _attempt(pipe, latents, notes)
     if not torch.isfinite(pixels).all() and pipe.vae.dtype != torch.float32:
         notes.append("decoded in float32: the first try was not a number")
@@ -29,7 +31,7 @@ def decode(pipe: Any, latents: torch.Tensor) -> tuple[Any, tuple[str, ...]]:
         notes.append("the picture has one colour")
     for note in notes:
         log.warning("decode note=%s", note)
-    return pipe.image_processor.postprocess(pixels, output_type="pil")[0], tuple(notes)
+    return pipe.image_processor.postprocess(space.pixels(pixels), output_type="pil")[0], tuple(notes)
 
 
 def check_latents(latents: torch.Tensor, step: int) -> None:
@@ -71,19 +73,7 @@ def _in_float32(pipe: Any, latents: torch.Tensor) -> torch.Tensor:
 
 
 def _run(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    return vae.decode(_unscale(vae, latents).to(vae.dtype), return_dict=False)[0]
-
-
-def _unscale(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """The inverse of what the pipelines do after encoding: a factor, or mean and deviation by channel, or a shift."""
-    config = vae.config
-    mean, deviation = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
-    if mean is not None and deviation is not None:
-        shape = (1, -1, 1, 1)
-        mean = torch.tensor(mean, device=latents.device, dtype=latents.dtype).view(shape)
-        deviation = torch.tensor(deviation, device=latents.device, dtype=latents.dtype).view(shape)
-        return latents * deviation / config.scaling_factor + mean
-    return latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
+    return vae.decode(latents.to(vae.dtype), return_dict=False)[0]
 
 
 def _first_line(error: Exception) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,24 +12,25 @@ from typing import Any
 import torch
 
 from engines import media
-from engines.errors import EaselError, ResourceError, UserError
+from engines.errors import EaselError, ResourceError
 from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.loaders import load_model
+from engines.pipeline.arguments import call_arguments, fitted_pictures
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
 from engines.pipeline.decode import check_latents, decode, is_out_of_memory
+from engines.pipeline.encode import TextEncodings, cut_notes
+from engines.pipeline.latents import LatentSpace, create_space
 from engines.pipeline.preview import Previewer
 from engines.pipeline.steps import StepHooks
 from engines.placement import Placement, decide_placement, machine_facts
 from engines.records import ModelRecord
-from engines.registry import create_pipeline, pipeline_key
+from engines.registry import create_pipeline
 from engines.runtime import peak_memory, software_facts
 from engines.samplers import create_sampler, seed_sampler
 from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage, Task
 
 log = logging.getLogger(__name__)
-
-ENCODINGS_KEPT = 8  # prompts; one encoding is under 1 MB for CLIP, and going back and forth between a few is common
 
 
 class DiffusersEngine:
@@ -41,9 +41,9 @@ class DiffusersEngine:
         self._record: ModelRecord | None = None
         self._parts: dict[str, Any] = {}
         self._placement: Placement | None = None
-        self._pipelines: dict[str, Any] = {}
-        self._encodings: OrderedDict[tuple[Any, ...], dict[str, torch.Tensor]] = OrderedDict()
-        self._previewer: Previewer | None = None
+        self._pipelines: dict[Task, Any] = {}
+        self._encodings: TextEncodings | None = None
+        self._previewer = Previewer(family.latent)
 
     def load(self, record: ModelRecord, ctx: RunContext) -> None:
         """See `EngineInterface.load`."""
@@ -51,7 +51,7 @@ class DiffusersEngine:
         placement = decide_placement(machine_facts(), record, self.family)
         self._parts = load_model(record.loader, record, self.family, placement, ctx.check_cancelled)
         self._record, self._placement = record, placement
-        self._previewer = Previewer(self._parts["vae"], self.family.latent.rgb)
+        self._encodings = TextEncodings(self.family, placement.device)
 
     def warm_up(self) -> None:
         """Nothing is left to do: whoever has this class has imported the libraries."""
@@ -79,56 +79,39 @@ class DiffusersEngine:
             return _finished_before(path, request, index)
         pipe = self._pipeline(request)
         ctx.on_progress(Progress(Stage.ENCODE, image=index, images=images))
+        assert self._encodings is not None, "load comes before generate"
         with _clock(seconds, Stage.ENCODE):
-            encoding = self._encode(pipe, request)
+            encoding = self._encodings.get(pipe, request)
         with _clock(seconds, Stage.DENOISE):
             latents = self._denoise(pipe, request, encoding, index, images, ctx)
         ctx.check_cancelled()
         ctx.on_progress(Progress(Stage.DECODE, image=index, images=images))
         with _clock(seconds, Stage.DECODE):
-            picture, notes = decode(pipe, latents)
+            picture, notes = decode(pipe, self._space(request), latents)
         ctx.on_progress(Progress(Stage.SAVE, image=index, images=images))
         with _clock(seconds, Stage.SAVE):
-            return self._save(picture, (*cut_notes(pipe.tokenizer, request), *notes), request, index, ctx)
+            return self._save(picture, (*cut_notes(pipe, self.family, request), *notes), request, index, ctx)
 
     def _pipeline(self, request: GenerationRequest) -> Any:
-        key = pipeline_key(self.family, request.task)
-        scheduler = create_sampler(
-            request.sampler, request.scheduler, self._parts["scheduler"], self.family.sampler_overrides
-        )
+        facts = {**self._parts["scheduler"], **self.family.scheduler_facts}
+        scheduler = create_sampler(request.sampler, request.scheduler, facts, self.family.sampler_overrides)
         seed_sampler(scheduler, request.seed)
-        if key not in self._pipelines:
-            self._pipelines[key] = create_pipeline(key, {**self._parts, "scheduler": scheduler})
-            self._pipelines[key].set_progress_bar_config(disable=True)
-        pipe = self._pipelines[key]
+        if request.task not in self._pipelines:
+            components = {**self._parts, "scheduler": scheduler}
+            self._pipelines[request.task] = create_pipeline(self.family, request.task, components)
+            self._pipelines[request.task].set_progress_bar_config(disable=True)
+        pipe = self._pipelines[request.task]
         pipe.scheduler = scheduler
         return pipe
 
-    def _encode(self, pipe: Any, request: GenerationRequest) -> dict[str, torch.Tensor]:
-        """The text's embeddings by pipeline argument; kept, so that the same words are encoded once."""
-        guided = request.guidance > 1
-        key = (request.prompt, request.negative_prompt if guided else "", guided, request.clip_skip)
-        if key not in self._encodings:
-            values = pipe.encode_prompt(
-                prompt=request.prompt,
-                device=self._device,
-                num_images_per_prompt=1,
-                do_classifier_free_guidance=guided,
-                negative_prompt=request.negative_prompt,
-                clip_skip=request.clip_skip - 1 or None,
-            )
-            named = zip(self.family.encoding, values, strict=True)
-            self._encodings[key] = {name: value for name, value in named if value is not None}
-        self._encodings.move_to_end(key)
-        while len(self._encodings) > ENCODINGS_KEPT:
-            self._encodings.popitem(last=False)
-        return self._encodings[key]
+    def _space(self, request: GenerationRequest) -> LatentSpace:
+        return create_space(self.family.latent.layout, self._parts["vae"], request.width, request.height)
 
     def _denoise(
         self,
         pipe: Any,
         request: GenerationRequest,
-        encoding: dict[str, torch.Tensor],
+        encoding: dict[str, Any],
         index: int,
         images: int,
         ctx: RunContext,
@@ -138,12 +121,10 @@ class DiffusersEngine:
         start = self._checkpoint(request, index, ctx, generator)
         if start.denoised:
             return start.latents
-        assert self._previewer is not None
-        denoiser = self._parts[self.family.denoiser]
-        with StepHooks(pipe, denoiser, generator, ctx, start, images, self._previewer) as hooks:
-            latents = pipe(
-                **encoding, **_arguments(request, ctx), generator=generator, output_type="latent", return_dict=False
-            )[0]
+        arguments = {**encoding, **call_arguments(pipe, self.family, request, ctx)}
+        see = self._previewer.of(self._space(request))
+        with StepHooks(pipe, self._denoisers, generator, ctx, start, images, see) as hooks:
+            latents = pipe(**arguments, generator=generator, output_type="latent", return_dict=False)[0]
         check_latents(latents, hooks.calls)
         hooks.checkpoint(latents, denoised=True).save(ctx.checkpoint)
         return latents
@@ -163,7 +144,7 @@ class DiffusersEngine:
     ) -> Artifact:
         assert self._record is not None
         if request.task is Task.INPAINT:
-            picture = media.keep_unmasked(picture, *_pictures(request, ctx))
+            picture = media.keep_unmasked(picture, *fitted_pictures(request, ctx))
         path = _picture_path(ctx, index)
         media.save_png(picture, path, request, self._record, self._facts(), with_metadata=ctx.with_metadata)
         ctx.checkpoint.unlink(missing_ok=True)
@@ -174,20 +155,14 @@ class DiffusersEngine:
         return {**software_facts(), "device": self._placement.device, "dtype": self._placement.dtype}
 
     @property
+    def _denoisers(self) -> tuple[torch.nn.Module, ...]:
+        names = (self.family.denoiser, self.family.second_denoiser)
+        return tuple(self._parts[name] for name in names if name and self._parts.get(name) is not None)
+
+    @property
     def _device(self) -> str:
         assert self._placement is not None
         return self._placement.device
-
-
-def cut_notes(tokenizer: Any, request: GenerationRequest) -> tuple[str, ...]:
-    """What the text encoder does not see, said aloud: the pipelines cut long prompts without a word."""
-    room = tokenizer.model_max_length - 2  # a mark for the start and one for the end
-    notes = []
-    for name, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
-        tokens = len(tokenizer(text, truncation=False, add_special_tokens=False, verbose=False).input_ids)
-        if tokens > room:
-            notes.append(f"the {name} has {tokens} tokens; the model reads the first {room}")
-    return tuple(notes)
 
 
 def _picture_path(ctx: RunContext, index: int) -> Path:
@@ -198,29 +173,6 @@ def _finished_before(path: Path, request: GenerationRequest, index: int) -> Arti
     """A picture that a stopped run finished and nobody published: it was saved atomically, so it is whole."""
     log.info("image=%d was finished before", index)
     return Artifact(index, path, "image/png", request.seed, request.width, request.height)
-
-
-def _arguments(request: GenerationRequest, ctx: RunContext) -> dict[str, Any]:
-    """What the family's pipelines are called with, beside text and generator."""
-    arguments: dict[str, Any] = {"num_inference_steps": request.steps, "guidance_scale": request.guidance}
-    if request.task.needs_image:
-        if int(request.steps * request.strength) < 1:
-            raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
-        pictures = _pictures(request, ctx)
-        arguments |= {"image": pictures[0], "strength": request.strength}
-        if request.task.needs_mask:
-            arguments |= {"mask_image": pictures[1]}
-    if request.task is not Task.IMAGE_TO_IMAGE:  # its size is the picture's, which is fitted beforehand
-        arguments |= {"width": request.width, "height": request.height}
-    return arguments
-
-
-def _pictures(request: GenerationRequest, ctx: RunContext) -> tuple[Any, ...]:
-    size = (request.width, request.height)
-    picture = media.fit(media.open_image(ctx.inputs["init_image"]), size)
-    if not request.task.needs_mask:
-        return (picture,)
-    return picture, media.fit(media.open_mask(ctx.inputs["mask"]), size)
 
 
 @contextmanager

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from engines.family import LatentFormat
+from engines.pipeline.latents import LatentSpace, create_space
+
 PREVIEW_SIDE = 256  # pixels; enough to see what it becomes, small enough to write in a millisecond
+FIT_SIDE = 16  # latents; 256 samples for 5 to 33 unknowns, and a decode of 128 x 128 pixels for most families
+FIT_SIDE_OF_MANY = 32  # for latents of 128 channels, which have 129 unknowns
+
+See = Callable[[torch.Tensor, Path], Path]
 
 
 class Previewer:
-    """Turns latents [1, C, h, w] into small JPEG files. The fit costs one decode of 16 x 16 latents, at the first preview."""
+    """Turns latents into small JPEG files. The fit costs one decode of a few latents, at the first preview of a model."""
 
-    def __init__(self, vae: Any, rgb: tuple[tuple[float, float, float], ...] | None = None) -> None:
-        self._vae = vae
-        self._matrix = torch.tensor(rgb) if rgb else None
+    def __init__(self, latent: LatentFormat) -> None:
+        self._latent = latent
+        self._matrix = torch.tensor(latent.rgb) if latent.rgb else None
 
-    def save(self, latents: torch.Tensor, path: Path) -> Path:
-        """Write the preview of the first picture in `latents` and return where it is."""
+    def of(self, space: LatentSpace) -> See:
+        """What writes previews of latents in `space`: called with a sampler's output and the path of the file."""
+        return lambda latents, path: self._save(space, latents, path)
+
+    def _save(self, space: LatentSpace, latents: torch.Tensor, path: Path) -> Path:
         from PIL import Image
 
         if self._matrix is None:
-            self._matrix = fit_rgb(self._vae)
-        pixels = to_rgb(latents[:1].float().cpu(), self._matrix)
+            self._matrix = fit_rgb(self._latent, space)
+        pixels = to_rgb(space.spatial(latents[:1].float().cpu()), self._matrix)
         picture = Image.fromarray((pixels * 255).round().byte().numpy())
         factor = max(1, PREVIEW_SIDE // max(picture.size))
         picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC).save(path)
@@ -38,16 +48,18 @@ def to_rgb(latents: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def fit_rgb(vae: Any) -> torch.Tensor:
+def fit_rgb(latent: LatentFormat, space: LatentSpace) -> torch.Tensor:
     """Least-squares map [C + 1, 3] from unit latents to the mean colour of the pixels that each one decodes to.
 
     Smooth noise stands in for pictures: neighbours in real latents are alike. Own generator: the picture's must not move.
     """
-    channels, side = vae.config.latent_channels, 16
-    noise = torch.randn(1, channels, side // 4, side // 4, generator=torch.Generator().manual_seed(0))
+    side = FIT_SIDE if latent.channels <= 64 else FIT_SIDE_OF_MANY
+    square = create_space(latent.layout, space.vae, side * latent.scale, side * latent.scale)
+    noise = torch.randn(1, latent.channels, side // 4, side // 4, generator=torch.Generator().manual_seed(0))
     latents = torch.nn.functional.interpolate(noise, size=(side, side), mode="bicubic")
-    device, dtype = next(vae.parameters()).device, next(vae.parameters()).dtype
-    decoded = vae.decode((latents / vae.config.scaling_factor).to(device, dtype), return_dict=False)[0]
+    device, dtype = next(space.vae.parameters()).device, next(space.vae.parameters()).dtype
+    wanted = square.for_decoder(latents.to(device)).to(dtype)
+    decoded = square.pixels(space.vae.decode(wanted, return_dict=False)[0])
     colours = torch.nn.functional.adaptive_avg_pool2d(decoded.float().cpu(), (side, side))[0].flatten(1).T
     known = torch.cat([latents[0].flatten(1).T, torch.ones(side * side, 1)], dim=1)
     return torch.linalg.lstsq(known, colours).solution

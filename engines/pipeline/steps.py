@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -15,29 +16,30 @@ import torch
 from engines import sampler_state
 from engines.interface import RunContext
 from engines.pipeline.checkpoint import Checkpoint
-from engines.pipeline.preview import Previewer
+from engines.pipeline.preview import See
 from engines.types import Progress, Stage
 
 
 class StepHooks:
     """Progress, cancel within a step, checkpoints and resume, while the `with` block runs a pipeline.
 
-    Resuming lets the pipeline run its own loop: until the checkpoint's call the denoiser answers zeros at once and the
-    sampler hands its input back, then latents, sampler and generator are set as they were.
+    Resuming lets the pipeline run its own loop: until the checkpoint's call the denoisers answer zeros and the sampler
+    hands its input back, then latents, sampler and generator are set as they were. What shape the zeros have is known
+    from the first call, which is real: no family has to say how its denoiser answers.
     """
 
     def __init__(
         self,
         pipe: Any,
-        denoiser: torch.nn.Module,
+        denoisers: Sequence[torch.nn.Module],
         generator: torch.Generator,
         ctx: RunContext,
         start: Checkpoint,
         images: int,
-        previewer: Previewer,
+        see: See,
     ) -> None:
-        self._pipe, self._denoiser, self._generator, self._ctx = pipe, denoiser, generator, ctx
-        self._start, self._images, self._previewer = start, images, previewer
+        self._pipe, self._denoisers, self._generator, self._ctx = pipe, denoisers, generator, ctx
+        self._start, self._images, self._see = start, images, see
         self._scheduler = pipe.scheduler
         self._original_step = self._scheduler.step
         self._last_preview = 0.0  # the first step shows something: whoever waits sees that it goes on
@@ -51,16 +53,17 @@ class StepHooks:
             return self._step(*args, **kwargs)
 
         self._scheduler.step = step
-        self._hook = self._denoiser.register_forward_pre_hook(lambda *_: self._ctx.check_cancelled())
-        if self._start.calls:
-            self._denoiser.forward = self._skip_forward
+        check = self._ctx.check_cancelled
+        self._hooks = [each.register_forward_pre_hook(lambda *_: check()) for each in self._denoisers]
+        self._skips = [Skip(each) for each in self._denoisers if self._start.calls]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._hook.remove()
-        self._denoiser.__dict__.pop("forward", None)
+        for hook in self._hooks:
+            hook.remove()
+        self._stop_skipping()
         self._scheduler.__dict__.pop("step", None)
 
     def _step(self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -73,19 +76,24 @@ class StepHooks:
         self._after(result[0])
         return result
 
+    def _stop_skipping(self) -> None:
+        for skip in self._skips:
+            skip.remove()
+        self._skips = []
+
     def _go_on_from_checkpoint(self) -> tuple[torch.Tensor, torch.Tensor]:
-        self._denoiser.__dict__.pop("forward", None)
+        self._stop_skipping()
         sampler_state.restore(self._scheduler, self._start.sampler_tensors, self._start.sampler_values)
         self._generator.set_state(self._start.generator)
         self._report()
         return self._start.latents, self._start.latents
 
-    def _skip_forward(self, sample: torch.Tensor, *_args: Any, **_kwargs: Any) -> tuple[torch.Tensor]:
-        return (torch.zeros_like(sample[:, : self._denoiser.config.out_channels]),)  # pyright: ignore
-
     def _after(self, latents: torch.Tensor) -> None:
         # By time and not by count: a step of a small model is shorter than a checkpoint takes, one of a big model is long.
-        if time.monotonic() - self._last_checkpoint >= self._ctx.checkpoint_every:
+        # Not after the last call: the finished latents are kept in a moment, and a pipeline may go on from something that
+        # only the call itself gives (Sana Sprint takes its second output).
+        due = time.monotonic() - self._last_checkpoint >= self._ctx.checkpoint_every
+        if due and self.calls < self._pipe.num_timesteps:
             self.checkpoint(latents).save(self._ctx.checkpoint)
             self._last_checkpoint = time.monotonic()
         self._report(latents)
@@ -117,4 +125,43 @@ class StepHooks:
         if not every or now - self._last_preview < every:
             return None
         self._last_preview = now
-        return self._previewer.save(latents, self._ctx.staging / f"preview-{self._start.image}-{step}.jpg")
+        return self._see(latents, self._ctx.staging / f"preview-{self._start.image}-{step}.jpg")
+
+
+class Skip:
+    """A denoiser's `forward`, replaced: the first call of each input shape is real, later ones get zeros like its output."""
+
+    def __init__(self, denoiser: torch.nn.Module) -> None:
+        self._denoiser = denoiser
+        self._own = denoiser.__dict__.get("forward")  # there when memory management has wrapped it
+        self._forward = denoiser.forward
+        self._zeros: dict[tuple[int, ...], Any] = {}
+        denoiser.forward = self._skip  # pyright: ignore
+
+    def remove(self) -> None:
+        """Put the denoiser's own `forward` back."""
+        if self._own is None:
+            self._denoiser.__dict__.pop("forward", None)
+        else:
+            self._denoiser.forward = self._own
+
+    def _skip(self, *args: Any, **kwargs: Any) -> Any:
+        shape = _shape(next(iter((*args, *kwargs.values()))))
+        if shape not in self._zeros:
+            self._zeros[shape] = _zeros_like(self._forward(*args, **kwargs))
+        return self._zeros[shape]
+
+
+def _shape(sample: Any) -> tuple[int, ...]:
+    """The shape of the latents that a denoiser is given; a list of pictures counts as one more side."""
+    if isinstance(sample, list | tuple):
+        return (len(sample), *_shape(sample[0]))
+    return tuple(sample.shape)
+
+
+def _zeros_like(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return torch.zeros_like(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_zeros_like(each) for each in value)
+    return value

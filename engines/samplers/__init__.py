@@ -5,6 +5,7 @@ from __future__ import annotations
 from engines.samplers.create import create_sampler, seed_sampler
 from engines.samplers.registry import (
     ALL_SCHEDULES,
+    FLOW_SAMPLERS,
     NOISE_SAMPLERS,
     REGISTRY,
     SAMPLERS,
@@ -15,14 +16,17 @@ from engines.samplers.registry import (
     sampler_rows,
     supported,
 )
-from engines.samplers.table import Sampler, Schedule
+from engines.samplers.table import FLOW_SCHEDULES, Kind, Sampler, Schedule
 
 __all__ = [
     "ALL_SCHEDULES",
+    "FLOW_SAMPLERS",
+    "FLOW_SCHEDULES",
     "NOISE_SAMPLERS",
     "REGISTRY",
     "SAMPLERS",
     "SCHEDULERS",
+    "Kind",
     "Sampler",
     "SamplerRegistry",
     "Schedule",

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from engines.samplers.flow import follow_flow
 from engines.samplers.follow import LAST_ALPHA_CUMPROD, follow
 from engines.samplers.registry import REGISTRY
-from engines.samplers.table import Sampler, Schedule, Steps
+from engines.samplers.table import Kind, Sampler, Schedule, Steps
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ TRAINING_FACTS = (
     "dynamic_thresholding_ratio",
     "sample_max_value",
     "shift",
+    "flow_shift",
+    "sigma_data",
     "use_dynamic_shifting",
     "base_shift",
     "max_shift",
@@ -63,6 +66,8 @@ def create_sampler(
     arguments = {**facts, **choices, **overrides}
     made = scheduler_class(**{key: value for key, value in arguments.items() if key in known})
     follow(made, entry, plan)
+    if entry.kind is Kind.FLOW:
+        follow_flow(made, plan, facts, str(base_config.get("_class_name", "")))
     if "torchsde" in entry.needs:
         # It rounds the ends of its interval to its tolerance and then says so at each step; the noise is right.
         warnings.filterwarnings("ignore", message="Should have t[ab]", module="torchsde")

@@ -12,7 +12,7 @@ LAST_ALPHA_CUMPROD = 2.0**-24  # what diffusers puts for zero: the first sigma i
 
 def follow(scheduler: Any, entry: Sampler, plan: Schedule) -> None:
     """Make `set_timesteps` visit the noise levels of the schedule, whatever the class would do by itself."""
-    if entry.steps in (Steps.EVEN, Steps.FLOW):
+    if entry.steps in (Steps.EVEN, Steps.FLOW, Steps.OWN):
         return
     original = scheduler.set_timesteps
 

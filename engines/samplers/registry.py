@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from engines.errors import InternalError, ResourceError, UserError
-from engines.samplers.table import SAMPLER_TABLE, SCHEDULE_TABLE, Sampler, Schedule
+from engines.samplers.table import SAMPLER_TABLE, SCHEDULE_TABLE, Kind, Sampler, Schedule
 
 Entry = TypeVar("Entry", Sampler, Schedule)
 
@@ -72,8 +72,9 @@ class SamplerRegistry:
             raise UserError(
                 "schedule-not-for-sampler", sampler=entry.key, scheduler=plan.key, supported=entry.schedules
             )
-        if entry.flow != is_flow(base_config):
-            others = [other.key for other in self.samplers if other.flow != entry.flow]
+        kind = model_kind(base_config)
+        if entry.kind is not kind:
+            others = [other.key for other in self.samplers if other.kind is kind]
             raise UserError("sampler-not-for-model", sampler=entry.key, supported=others)
         for package in (*entry.needs, *plan.needs):
             if find_spec(package) is None:
@@ -84,18 +85,22 @@ class SamplerRegistry:
 REGISTRY = SamplerRegistry(SAMPLER_TABLE, SCHEDULE_TABLE)
 SAMPLERS = REGISTRY.samplers.entries
 SCHEDULERS = REGISTRY.schedules.entries
-# For the descriptions of families that predict noise or velocity, which can use all of these.
-NOISE_SAMPLERS = tuple(entry.key for entry in SAMPLER_TABLE if not entry.flow)
+# For the descriptions of families: those that predict noise or its velocity, and flow models.
+NOISE_SAMPLERS = tuple(entry.key for entry in SAMPLER_TABLE if entry.kind is Kind.NOISE)
+FLOW_SAMPLERS = tuple(entry.key for entry in SAMPLER_TABLE if entry.kind is Kind.FLOW)
 ALL_SCHEDULES = tuple(entry.key for entry in SCHEDULE_TABLE)
 
 
-def is_flow(base_config: Mapping[str, Any]) -> bool:
-    """Whether the model's scheduler configuration is a flow model's."""
-    return (
+def model_kind(base_config: Mapping[str, Any]) -> Kind:
+    """What kind of model the scheduler configuration belongs to."""
+    if base_config.get("prediction_type") == "trigflow" or base_config.get("_class_name") == "SCMScheduler":
+        return Kind.TRIGFLOW
+    flow = (
         str(base_config.get("_class_name", "")).startswith("FlowMatch")
         or base_config.get("prediction_type") == "flow_prediction"
         or bool(base_config.get("use_flow_sigmas"))
     )
+    return Kind.FLOW if flow else Kind.NOISE
 
 
 def supported(sampler: str, schedule: str, base_config: Mapping[str, Any] = MappingProxyType({})) -> Support:
@@ -125,7 +130,7 @@ def sampler_rows() -> tuple[dict[str, str], ...]:
             "stochastic": "yes" if entry.stochastic else "no",
             "calls": str(entry.calls),
             "needs": ", ".join(entry.needs),
-            "for": "flow models" if entry.flow else "epsilon and v models",
+            "for": str(entry.kind),
             "summary": entry.summary,
         }
         for entry in REGISTRY.samplers

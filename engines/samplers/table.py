@@ -15,7 +15,16 @@ class Steps(StrEnum):
     PLAIN_SIGMAS = "plain sigmas"  # one sigma a step, and no way to pass them
     TIMESTEPS = "timesteps"  # any whole training steps
     EVEN = "even"  # evenly spaced training steps only: its formula assumes the distance
-    FLOW = "flow"  # the model's own shifted sigmas
+    FLOW = "flow"  # the noise levels of a flow model, which its own configuration shifts
+    OWN = "own"  # what the class does by itself
+
+
+class Kind(StrEnum):
+    """What a model learned to answer, which decides on the samplers that can ask it."""
+
+    NOISE = "epsilon and v models"
+    FLOW = "flow models"
+    TRIGFLOW = "consistency models of the TrigFlow kind"
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Sampler:
 
     `calms_last_jump` marks the ones that add noise and remember steps: see `create.py`.
     `schedules` are the keys of the schedules that it really follows. `calls` is how often the model runs in a step.
-    `flow` samplers are for flow models and for nothing else. `needs` are packages beyond torch.
+    `kind` is the one kind of model that it is for. `needs` are packages beyond torch.
     """
 
     key: str
@@ -48,7 +57,7 @@ class Sampler:
     calls: int = 1
     calms_last_jump: bool = False
     needs: tuple[str, ...] = ()
-    flow: bool = False
+    kind: Kind = Kind.NOISE
 
 
 SCHEDULE_TABLE = (
@@ -63,6 +72,10 @@ SCHEDULE_TABLE = (
 )
 
 DPM_2 = {"solver_order": 2, "solver_type": "midpoint", "lower_order_final": True, "final_sigmas_type": "zero"}
+
+FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "final_sigmas_type": "zero"}
+# On flow models "Normal" is even before the shift; the others keep its ends and spread the levels between them.
+FLOW_SCHEDULES = ("Normal", "Karras", "Exponential", "Beta")
 
 SAMPLER_TABLE = (
     Sampler(
@@ -163,10 +176,10 @@ SAMPLER_TABLE = (
         "Euler flow",
         ("flow_euler", "FlowMatchEulerDiscreteScheduler"),
         "FlowMatchEulerDiscreteScheduler",
-        "the plain one for flow models",
+        "the plain one for flow models, and what most of them were published with",
         steps=Steps.FLOW,
-        schedules=("Normal",),
-        flow=True,
+        schedules=FLOW_SCHEDULES,
+        kind=Kind.FLOW,
     ),
     Sampler(
         "Heun flow",
@@ -174,8 +187,38 @@ SAMPLER_TABLE = (
         "FlowMatchHeunDiscreteScheduler",
         "Euler flow, corrected once a step",
         steps=Steps.FLOW,
-        schedules=("Normal",),
+        schedules=FLOW_SCHEDULES,
         calls=2,
-        flow=True,
+        kind=Kind.FLOW,
+    ),
+    Sampler(
+        "DPM++ 2M flow",
+        ("flow_dpmpp_2m", "flow_dpm"),
+        "DPMSolverMultistepScheduler",
+        "DPM++ 2M for flow models: finer with the same steps",
+        steps=Steps.FLOW,
+        arguments={**DPM_2, "algorithm_type": "dpmsolver++", **FLOW},
+        schedules=FLOW_SCHEDULES,
+        kind=Kind.FLOW,
+    ),
+    Sampler(
+        "UniPC flow",
+        ("flow_unipc", "flow_uni_pc"),
+        "UniPCMultistepScheduler",
+        "UniPC for flow models: sharp with few steps",
+        steps=Steps.FLOW,
+        arguments={"solver_order": 2, "solver_type": "bh2", "lower_order_final": True, **FLOW},
+        schedules=FLOW_SCHEDULES,
+        kind=Kind.FLOW,
+    ),
+    Sampler(
+        "SCM",
+        ("scm", "SCMScheduler"),
+        "SCMScheduler",
+        "one to four steps, for models that were distilled for it",
+        steps=Steps.OWN,
+        schedules=("Normal",),
+        stochastic=True,
+        kind=Kind.TRIGFLOW,
     ),
 )

@@ -15,26 +15,28 @@ from engines.types import GenerationRequest, Task
 
 prepare_environment()
 
-FAMILIES = [family.id for family in REGISTRY.all()]
+TINY = {family.key: family for family in REGISTRY.with_variants()}
+FAMILIES = list(TINY)
 
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelRecord]:
-    """A tiny random-weight model of every family, by family id."""
+    """A tiny random-weight model of every family and of every variant with other parts, by key: "sdxl-inpaint"."""
     from engines.tiny import make_tiny_model
 
     root = tmp_path_factory.mktemp("tiny")
     return {
-        family.id: ModelRecord(
-            id=f"tiny-{family.id}",
+        key: ModelRecord(
+            id=f"tiny-{key}",
             title=f"Tiny {family.title}",
             family=family.id,
-            path=make_tiny_model(family, root / family.id),
+            path=make_tiny_model(family, root / key),
             loader="diffusers-folder",
             weight_bytes=0,
-            fingerprint=f"tiny-{family.id}",
+            fingerprint=f"tiny-{key}",
+            variants=family.variants,
         )
-        for family in REGISTRY.all()
+        for key, family in TINY.items()
     }
 
 
@@ -43,7 +45,7 @@ def tiny_request(tiny_models: dict[str, ModelRecord]) -> Callable[..., Generatio
     """Makes a small request for a family; any field can be given."""
 
     def make(family_id: str, **fields: object) -> GenerationRequest:
-        family = REGISTRY.get(family_id)
+        family = TINY[family_id]
         values = {
             "model": f"tiny-{family_id}",
             "prompt": "a red apple",
@@ -85,5 +87,5 @@ def context(tmp_path: Path, pictures: dict[str, Path]) -> Callable[..., RunConte
     return make
 
 
-ALL_TASKS = [(family.id, task) for family in REGISTRY.all() for task in family.tasks]
-__all__ = ["ALL_TASKS", "FAMILIES", "Task"]
+ALL_TASKS = [(key, task) for key, family in TINY.items() for task in family.tasks]
+__all__ = ["ALL_TASKS", "FAMILIES", "TINY", "Task"]

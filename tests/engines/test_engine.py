@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -187,6 +188,7 @@ def test_the_model_stays_and_the_words_are_encoded_once(
     calls = []
     real = StableDiffusionPipeline.encode_prompt
 
+    @functools.wraps(real)
     def counted(self: object, *args: object, **kwargs: object) -> object:
         if kwargs.get("prompt_embeds") is None:
             calls.append(kwargs)

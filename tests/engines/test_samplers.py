@@ -13,6 +13,7 @@ from scipy.stats import beta
 
 from engines.errors import InternalError, UserError
 from engines.samplers import (
+    FLOW_SAMPLERS,
     SAMPLERS,
     SCHEDULERS,
     SamplerRegistry,
@@ -22,12 +23,14 @@ from engines.samplers import (
     seed_sampler,
     supported,
 )
-from engines.samplers.table import SAMPLER_TABLE, SCHEDULE_TABLE, Steps
+from engines.samplers.table import SAMPLER_TABLE, SCHEDULE_TABLE, Kind, Steps
 
-from .sampling import FLOW, MEAN, SPREAD, STABLE_DIFFUSION, ZERO_SNR, go_on, sample, trained_sigmas
+from .sampling import FLOW, MEAN, SPREAD, STABLE_DIFFUSION, ZERO_SNR, flow_sample, go_on, sample, trained_sigmas
 
 MODELS = {"epsilon": STABLE_DIFFUSION, "zero-snr": ZERO_SNR}
-PAIRS = [(entry.key, schedule) for entry in SAMPLERS.values() if not entry.flow for schedule in entry.schedules]
+PAIRS = [
+    (entry.key, schedule) for entry in SAMPLERS.values() if entry.kind is Kind.NOISE for schedule in entry.schedules
+]
 SIGMA_PAIRS = [pair for pair in PAIRS if SAMPLERS[pair[0]].steps in (Steps.SIGMAS, Steps.PLAIN_SIGMAS)]
 
 
@@ -117,7 +120,7 @@ def test_every_pair_finds_the_data_in_20_steps(sampler: str, schedule: str, mode
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("sampler", [entry.key for entry in SAMPLERS.values() if not entry.flow])
+@pytest.mark.parametrize("sampler", [entry.key for entry in SAMPLERS.values() if entry.kind is Kind.NOISE])
 def test_few_and_many_steps_stay_finite(sampler: str, model: str) -> None:
     for schedule in SAMPLERS[sampler].schedules:
         for steps in (1, 2, 60):
@@ -144,7 +147,7 @@ def test_starting_in_the_middle_as_image_to_image_does(sampler: str, schedule: s
     assert float(found.std()) == pytest.approx(SPREAD, abs=0.26)
 
 
-@pytest.mark.parametrize("sampler", [entry.key for entry in SAMPLERS.values() if not entry.flow])
+@pytest.mark.parametrize("sampler", [entry.key for entry in SAMPLERS.values() if entry.kind is Kind.NOISE])
 def test_zero_terminal_snr_reaches_classes_without_the_flag(sampler: str) -> None:
     scheduler = create_sampler(sampler, "Normal", ZERO_SNR)
     kept = scheduler.alphas_cumprod.double().numpy()
@@ -214,12 +217,64 @@ def test_supported_gives_the_reason() -> None:
     assert default_schedule("Euler", "karras") == "Karras"
 
 
-@pytest.mark.parametrize("sampler", [entry.key for entry in SAMPLERS.values() if entry.flow])
-def test_flow_samplers_keep_the_models_shift(sampler: str) -> None:
+FLOW_PAIRS = [(entry.key, plan) for entry in SAMPLERS.values() if entry.kind is Kind.FLOW for plan in entry.schedules]
+# As FLUX.1 has it: the shift grows with the size, and the pipeline says by how much.
+DYNAMIC = {**FLOW, "shift": 3.0, "use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
+SOLVER = {
+    "_class_name": "DPMSolverMultistepScheduler",
+    "num_train_timesteps": 1000,
+    "prediction_type": "flow_prediction",
+    "use_flow_sigmas": True,
+    "flow_shift": 3.0,
+}
+
+
+def levels(config: dict[str, object], sampler: str, schedule: str, steps: int, **given: object) -> list[float]:
+    scheduler = create_sampler(sampler, schedule, config)
+    scheduler.set_timesteps(steps, device="cpu", **given)
+    return sorted(set(scheduler.timesteps.tolist()), reverse=True)
+
+
+@pytest.mark.parametrize(("sampler", "schedule"), FLOW_PAIRS)
+def test_flow_samplers_find_the_data(sampler: str, schedule: str) -> None:
+    made = flow_sample(create_sampler(sampler, schedule, FLOW), 24)
+    assert float(made.mean()) == pytest.approx(MEAN, abs=0.03)
+    exact = 0.15 if sampler == "Euler flow" else 0.05  # of the first order, so that 24 steps are not many
+    assert float(made.std()) == pytest.approx(SPREAD, rel=exact)
+
+
+@pytest.mark.parametrize("sampler", FLOW_SAMPLERS)
+def test_flow_samplers_visit_the_levels_of_the_models_own_scheduler(sampler: str) -> None:
+    from diffusers import DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
+
+    own = FlowMatchEulerDiscreteScheduler.from_config(FLOW)
+    given = {"sigmas": np.linspace(1.0, 1 / 8, 8)}
+    own.set_timesteps(device="cpu", **given)
+    assert levels(FLOW, sampler, "Normal", 8, **given) == own.timesteps.tolist()  # pyright: ignore
+    dynamic = FlowMatchEulerDiscreteScheduler.from_config(DYNAMIC)
+    given["mu"] = 0.9
+    dynamic.set_timesteps(device="cpu", **given)
+    assert levels(DYNAMIC, sampler, "Normal", 8, **given) == dynamic.timesteps.tolist()  # pyright: ignore
+    solver = DPMSolverMultistepScheduler.from_config(SOLVER)
+    solver.set_timesteps(8, device="cpu")
+    assert levels(SOLVER, sampler, "Normal", 8) == pytest.approx((solver.sigmas[:-1] * 1000).tolist(), abs=1e-3)
+
+
+@pytest.mark.parametrize("sampler", FLOW_SAMPLERS)
+def test_flow_samplers_put_noise_on_a_picture_at_their_step(sampler: str) -> None:
     scheduler = create_sampler(sampler, "Normal", FLOW)
-    assert scheduler.config.shift == 3.0
-    scheduler.set_timesteps(8)
-    assert scheduler.sigmas[0] == pytest.approx(1.0)
+    scheduler.set_timesteps(8, device="cpu")
+    start = scheduler.timesteps[3 * scheduler.order : 3 * scheduler.order + 1]
+    scheduler.set_begin_index(3 * scheduler.order)
+    noisy = scheduler.scale_noise(torch.zeros(1, 4, 2, 2), start, torch.ones(1, 4, 2, 2))
+    assert float(noisy.mean()) == pytest.approx(float(start) / 1000)
+
+
+def test_facts_about_the_shift_reach_the_pipelines() -> None:
+    config = {**DYNAMIC, "max_shift": 0.9, "max_image_seq_len": 8192}
+    for sampler in FLOW_SAMPLERS:
+        made = create_sampler(sampler, "Normal", config).config
+        assert (made["max_shift"], made["max_image_seq_len"], made["use_dynamic_shifting"]) == (0.9, 8192, True)
 
 
 def test_two_entries_with_one_name_are_an_error() -> None:

@@ -1,0 +1,64 @@
+"""What a pipeline is called with beside words and generator: numbers and pictures, under the names that it knows."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from engines import media
+from engines.errors import UserError
+from engines.family import EngineFamily
+from engines.interface import RunContext
+from engines.types import GenerationRequest, Task
+
+# Pipelines that start from a picture take its size, and not all have a strength: these are passed where they are known.
+WHERE_KNOWN = ("width", "height", "strength", "max_area", "intermediate_timesteps")
+
+
+def call_arguments(pipe: Any, family: EngineFamily, request: GenerationRequest, ctx: RunContext) -> dict[str, Any]:
+    """The arguments by name. Raises `UserError` when the strength leaves no step."""
+    arguments = {**family.call_arguments, **family.task_arguments.get(request.task, {})}
+    arguments |= {"num_inference_steps": request.steps, **_where_known(pipe, request)}
+    if family.guidance.argument is not None:
+        arguments[family.guidance.argument] = request.guidance
+    if not request.task.needs_image:
+        return arguments
+    if request.task.uses_strength and int(request.steps * request.strength) < 1:
+        raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
+    return arguments | _picture_arguments(family, request, ctx)
+
+
+def _where_known(pipe: Any, request: GenerationRequest) -> dict[str, Any]:
+    values: dict[str, Any] = {"width": request.width, "height": request.height}
+    values["max_area"] = request.width * request.height  # FLUX Kontext would make a megapixel of any size
+    if request.task.uses_strength:
+        values["strength"] = request.strength
+    if request.steps != 2:  # a sampler for two steps has a place of its own in the middle
+        values["intermediate_timesteps"] = None
+    known = inspect.signature(type(pipe).__call__).parameters
+    return {name: values[name] for name in WHERE_KNOWN if name in values and name in known}
+
+
+def _picture_arguments(family: EngineFamily, request: GenerationRequest, ctx: RunContext) -> dict[str, Any]:
+    if request.task is Task.EDIT:
+        return {"image": edit_pictures(family, ctx)}
+    pictures = fitted_pictures(request, ctx)
+    return {"image": pictures[0], **({"mask_image": pictures[1]} if request.task.needs_mask else {})}
+
+
+def edit_pictures(family: EngineFamily, ctx: RunContext) -> Any:
+    """The picture to change as it is, and where the family looks at several, a list with those to look at behind it."""
+    first = media.open_image(ctx.inputs["init_image"])
+    if family.limits.max_references == 1:
+        return first
+    others = [name for name in sorted(ctx.inputs) if name.startswith("reference")]
+    return [first, *(media.open_image(ctx.inputs[name]) for name in others)]
+
+
+def fitted_pictures(request: GenerationRequest, ctx: RunContext) -> tuple[Any, ...]:
+    """The picture to start from in the request's size, and the mask where the task has one."""
+    size = (request.width, request.height)
+    picture = media.fit(media.open_image(ctx.inputs["init_image"]), size)
+    if not request.task.needs_mask:
+        return (picture,)
+    return picture, media.fit(media.open_mask(ctx.inputs["mask"]), size)
