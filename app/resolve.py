@@ -165,7 +165,7 @@ def _record(
 def _able(models: ModelStore, task: Task) -> ModelRecord:
     """The usual model, or the first one that can do `task`. Raises `UserError("model-none-for-task")`."""
     usual = models.default()
-    able = [record for record in (usual, *models.all()) if task in family(record.family).tasks]
+    able = [record for record in (usual, *models.all()) if task in family_of(record).tasks]
     if not able:
         able_families = [each.title for each in families() if task in each.tasks]
         raise UserError("model-none-for-task", task=str(task), families=able_families)

@@ -82,7 +82,9 @@ def _own_size(situation: Situation) -> bool:
 CONTROLS: tuple[Control, ...] = (
     Slider("steps", lambda _: 1, lambda family: family.limits.max_steps, lambda _: 1),
     Slider("guidance", lambda _: 0, lambda family: family.limits.max_guidance, lambda _: 0.1),
-    Slider("strength", lambda _: 0, lambda _: 1, lambda _: 0.01, lambda situation: situation.request.task.uses_strength),
+    Slider(
+        "strength", lambda _: 0, lambda _: 1, lambda _: 0.01, lambda situation: situation.request.task.uses_strength
+    ),
     Choice("sampler", lambda situation: situation.family.samplers),
     Choice("scheduler", _schedules),
     Slider(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.http import pictures
 from app.http.desk import Desk
 from app.sampler_names import fitting, recognised, schedule_of
-from engines.api import SEED_MAX, EngineFamily, ModelRecord, Task, UserError, family
+from engines.api import SEED_MAX, EngineFamily, ModelRecord, Task, UserError, family_of
 
 LIMIT = 100_000  # characters of a prompt
 
@@ -66,7 +66,7 @@ def model_of(desk: Desk, wish: Wish) -> ModelRecord:
 
 def values_of(desk: Desk, wish: Wish, record: ModelRecord) -> dict[str, Any]:
     """The fields of a request; None where the wish says nothing."""
-    described = family(record.family)
+    described = family_of(record)
     sampler, schedule = _sampler(wish, described)
     return {
         "task": Task.TEXT_TO_IMAGE,

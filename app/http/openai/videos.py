@@ -16,7 +16,7 @@ from app.http.errors import shaped_error
 from app.http.openai.models import named
 from app.http.openai.wishes import size_of
 from app.jobs import Cancelled, Failed, Interrupted, Job, Queued, Running, Succeeded
-from engines.api import GenerationRequest, ModelRecord, Task, UserError, family
+from engines.api import GenerationRequest, ModelRecord, Task, UserError, family_of
 
 PREFIX = "video_"
 POLL = "1000"  # milliseconds that a client should wait between two looks
@@ -111,7 +111,7 @@ def _resolved(desk: Desk, sent: dict[str, Any], picture: bytes | None) -> Any:
         raise UserError("api-value", field="prompt", value=prompt, expected="A video needs words")
     task = Task.IMAGE_TO_VIDEO if picture is not None else Task.TEXT_TO_VIDEO
     record = _model(desk, sent.get("model"), task)
-    width, height = size_of(sent.get("size"), family(record.family).limits.side_multiple)
+    width, height = size_of(sent.get("size"), family_of(record).limits.side_multiple)
     values: dict[str, Any] = {
         "task": task,
         "prompt": prompt,
@@ -129,7 +129,7 @@ def _model(desk: Desk, name: Any, task: Task) -> ModelRecord:
     """The model that is named, else the first that can do it. Raises `UserError("task-unsupported")` when none can."""
     if isinstance(name, str) and (found := named(desk, name)):
         return desk.services.models.get(found)
-    able = [each for each in desk.services.models.all() if task in family(each.family).tasks]
+    able = [each for each in desk.services.models.all() if task in family_of(each).tasks]
     if not able:
         raise UserError(
             "api-not-here", what="a model for videos", why="None of the models on this computer makes videos"
@@ -139,7 +139,7 @@ def _model(desk: Desk, name: Any, task: Task) -> ModelRecord:
 
 def _length(seconds: Any, record: ModelRecord) -> dict[str, Any]:
     """Frames for the seconds, at the rate that the model likes, where requests have frames."""
-    usual = {**family(record.family).defaults, **record.defaults}
+    usual = {**family_of(record).defaults, **record.defaults}
     if seconds in (None, "") or "frames" not in GenerationRequest.model_fields:
         return {}
     try:

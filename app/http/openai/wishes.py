@@ -12,7 +12,7 @@ from app.http.openai.models import named
 from app.resolve import Resolved
 from app.sampler_names import fitting, recognised, schedule_of
 from app.wishes import Quality, steps_for
-from engines.api import SEED_MAX, UserError, family
+from engines.api import SEED_MAX, UserError, family_of
 
 SIZE = re.compile(r"(\d{1,5})[xX](\d{1,5})")
 QUALITIES = {
@@ -56,7 +56,7 @@ def resolved(desk: Desk, wish: PictureWish, extra: dict[str, Any]) -> Resolved:
     """The request; `extra` holds task and input pictures. Raises `UserError`."""
     record = desk.services.models.get(model) if (model := named(desk, wish.model)) else None
     usual = desk.resolve({**extra, "seed": 0}, record.id if record else None, wish.preset)
-    described = family(usual.record.family)
+    described = family_of(usual.record)
     sampler, schedule = recognised(wish.sampler) if wish.sampler else (None, None)
     if wish.scheduler:
         schedule = schedule_of(wish.scheduler)
