@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from app.api_switch import ApiSwitch, Wanted
 from app.download import Downloader
 from app.drafts import DraftStore
 from app.history import HistoryStore
@@ -35,6 +36,7 @@ class Services:
     thumbnails: ThumbnailStore
     outputs: OutputStore
     orchestrator: Orchestrator
+    api: ApiSwitch = field(default_factory=ApiSwitch)
 
     @property
     def settings(self) -> Settings:
@@ -45,6 +47,7 @@ class Services:
         """Save changed settings and let them hold from the next job and the next message on. Raises `UserError`."""
         settings = self.settings_store.change(**changes)
         apply_settings(settings, self.paths, self.outputs, self.history, self.orchestrator)
+        self.api.follow(Wanted.of(settings))
         return settings
 
     def __enter__(self) -> Self:
@@ -57,6 +60,7 @@ class Services:
 
     def close(self) -> None:
         """End the engine and give files and locks back."""
+        self.api.close()
         self.downloads.close()
         self.orchestrator.close()
         self.history.close()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+API_PORT = 7860  # A1111's
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="A fixed port; usually a free one is taken.")]
 Listen = Annotated[bool, typer.Option("--listen", help="Let other computers in; needs --gradio-auth.")]
 Auth = Annotated[str | None, typer.Option("--gradio-auth", metavar="USER:PASSWORD", help="The password for --listen.")]
@@ -19,6 +20,12 @@ DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Keep everythin
 CkptDir = Annotated[
     list[Path] | None, typer.Option("--ckpt-dir", "--models-dir", help="One more folder with models; repeatable.")
 ]
+Api = Annotated[bool, typer.Option("--api", help="Serve the HTTP API too, at --port or 7860.")]
+NoWebUi = Annotated[bool, typer.Option("--nowebui", help="The API alone, without a window.")]
+ApiAuth = Annotated[
+    str, typer.Option("--api-auth", metavar="USER:PASSWORD", help="What programs must send to the API.")
+]
+Cors = Annotated[str, typer.Option("--cors-allow-origins", metavar="URL,URL", help="Web pages that may use the API.")]
 
 
 def ui(
@@ -30,6 +37,10 @@ def ui(
     theme: Theme = "",
     data_dir: DataDir = None,
     ckpt_dir: CkptDir = None,
+    api: Api = False,
+    nowebui: NoWebUi = False,
+    api_auth: ApiAuth = "",
+    cors_allow_origins: Cors = "",
 ) -> None:
     """Open the window. The usual flags of other WebUIs are taken; those that mean nothing here are named."""
     from app.desktop.launch import run
@@ -39,7 +50,7 @@ def ui(
 
     for ignored in ignored_flags(context.args):
         typer.echo(f"{ignored.flag} changes nothing here: {ignored.why}.", err=True)
-    if listen and not gradio_auth:
+    if listen and not gradio_auth and not nowebui:
         raise UserError("listen-needs-password")
     if theme not in ("", "light", "dark"):
         raise UserError("setting-invalid", why=f"--theme is {theme!r}; it can be light or dark")
@@ -47,6 +58,13 @@ def ui(
         os.environ[HOME_VARIABLE] = str(data_dir.expanduser().absolute())
     password = password_of(gradio_auth) if gradio_auth else None
     folders = tuple(folder.expanduser().absolute() for folder in ckpt_dir or ())
-    status = run(Options(port, listen, password, browser, theme, folders))
+    origins = tuple(filter(None, (each.strip() for each in cors_allow_origins.split(","))))
+    if nowebui:
+        from app.http.launch import run as serve
+
+        status = serve(port or API_PORT, api_auth, origins, listen, folders)
+    else:
+        page_port, api_port = (0, port) if api and not listen else (port, 0)
+        status = run(Options(page_port, listen, password, browser, theme, folders, api, api_port, api_auth, origins))
     if status:
         raise typer.Exit(status)

@@ -20,11 +20,14 @@ class Options:
     browser: bool = False
     theme: str = ""
     model_folders: tuple[Path, ...] = field(default_factory=tuple)
+    api: bool = False
+    api_port: int = 0
+    api_key: str = ""
+    api_origins: tuple[str, ...] = ()
 
 
 NOT_NEEDED = "it is decided by itself, from the memory that is there"
 NOT_YET = "this version does not use such files yet"
-LATER = "this version has no HTTP API yet"
 ALWAYS = "it is always so"
 NEVER = "Easel never does that"
 
@@ -55,10 +58,6 @@ ELSEWHERE: dict[str, tuple[bool, str]] = {
     "--esrgan-models-path": (True, NOT_YET),
     "--controlnet-dir": (True, NOT_YET),
     "--hypernetwork-dir": (True, NOT_YET),
-    "--api": (False, LATER),
-    "--nowebui": (False, LATER),
-    "--api-auth": (True, LATER),
-    "--cors-allow-origins": (True, LATER),
     "--no-gradio-queue": (False, ALWAYS),
     "--disable-safe-unpickle": (False, NEVER),
     "--enable-insecure-extension-access": (False, NEVER),
@@ -68,7 +67,8 @@ ELSEWHERE: dict[str, tuple[bool, str]] = {
     "--skip-python-version-check": (False, NOT_NEEDED),
 }
 OWN = (
-    "--port --listen --gradio-auth --theme --data-dir --ckpt-dir --models-dir --autolaunch --inbrowser --browser".split()  # noqa: SIM905
+    *("--port", "--listen", "--gradio-auth", "--theme", "--data-dir", "--ckpt-dir", "--models-dir"),
+    *("--autolaunch", "--inbrowser", "--browser", "--api", "--nowebui", "--api-auth", "--cors-allow-origins"),
 )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections.abc import Callable
 
+from app.api_switch import Wanted
 from app.bootstrap import build_services
 from app.desktop.options import Options
 from app.paths import Paths
 from app.services import Services
+from engines.api import EaselError
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class Running:
             password = options.password if options.listen else None
             self._server = Server(self._services, options.port, host, password, options.theme)
             self._server.start()
+            self._serve_api(self._services)
         self._tidy_up(self._services)
         return self.new_url()
 
@@ -69,6 +73,15 @@ class Running:
             if self._services is not None:
                 self._services.close()
 
+    def _serve_api(self, services: Services) -> None:
+        """Let the API be as the settings and the command line say; a window without it is better than no window."""
+        asked = self._options
+        services.api.provide(lambda wanted: _served(services, wanted, asked), always=asked.api)
+        try:
+            services.api.follow(Wanted.of(services.settings))
+        except EaselError as error:
+            log.warning("the API is not served: %s", error)
+
     def _tidy_up(self, services: Services) -> None:
         """List the pictures again when the history's index is gone, while nobody waits for it."""
         if not services.history.missing:
@@ -83,3 +96,16 @@ class Running:
                 log.info("history rebuilt pictures=%d", services.history.rebuild(check))
 
         threading.Thread(target=rebuild, name="history", daemon=True).start()
+
+
+def _served(services: Services, wanted: Wanted, asked: Options) -> tuple[str, Callable[[], None]]:
+    """Start the API's server; the command line's words go before the settings'. Other computers need its key."""
+    from app.http.server import ApiServer
+
+    key = asked.api_key or wanted.key
+    origins = (*wanted.origins, *asked.api_origins)
+    port = asked.api_port or wanted.port
+    server = ApiServer(services, port, key=key, origins=origins, listen=asked.listen and bool(key))
+    server.start()
+    log.info("API address=%s", server.address)
+    return server.address, server.stop

@@ -12,6 +12,7 @@ from app import machine
 from app.paths import ROOT
 from app.places import check_writable
 from app.services import Services
+from app.ui.api_section import ApiSection
 from app.ui.html import own_html
 from app.ui.words import Words
 from engines.api import EaselError, languages
@@ -44,6 +45,7 @@ class SettingsTab:
                 folder.blur(self._set_folder, folder, self._message, **QUIET)
                 self._switch("save_metadata")
                 self._switch("log_prompts")
+                ApiSection(self._services, words, self._message, self._change).build()
             with gr.Column(scale=1, min_width=340):
                 own_html(self._about(), "about")
 

@@ -1,0 +1,66 @@
+"""Whether programs can use Easel over HTTP now: the shell that can serve the API says how, the faces switch and look."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of the settings makes another server of it."""
+
+    on: bool
+    port: int
+    key: str
+    origins: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Wanted:
+        """The settings' wish."""
+        return cls(settings.api, settings.api_port, settings.api_key, tuple(settings.api_origins))
+
+
+class ApiSwitch:
+    """Starts, changes and ends the server of the API. Does nothing until somebody provides one."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self._serve: Callable[[Wanted], tuple[str, Callable[[], None]]] | None = None
+        self._end: Callable[[], None] | None = None
+        self._served: Wanted | None = None
+        self._always = False
+        self._lock = threading.Lock()
+
+    def provide(self, serve: Callable[[Wanted], tuple[str, Callable[[], None]]], always: bool = False) -> None:
+        """`serve` starts a server and returns its address and what ends it; `always`, whatever the settings say."""
+        self._serve, self._always = serve, always
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is anybody to serve it."""
+        return self._serve is not None
+
+    def follow(self, wanted: Wanted) -> None:
+        """Let the server be as wanted. Raises what starting raises; there is no server then."""
+        with self._lock:
+            wanted = replace(wanted, on=wanted.on or self._always)
+            if self._serve is None or wanted == self._served:
+                return
+            self._stop()
+            if wanted.on:
+                self.address, self._end = self._serve(wanted)
+            self._served = wanted
+
+    def close(self) -> None:
+        """End the server."""
+        with self._lock:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._end is not None:
+            self._end()
+        self._end, self._served, self.address = None, None, ""

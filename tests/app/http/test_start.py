@@ -1,0 +1,82 @@
+"""The ways to start the API: alone as scripts for A1111 do, beside the page, with a key; and what is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.paths import ROOT
+
+
+def started(home: Path, *words: str, script: str = "") -> subprocess.Popen[str]:
+    environment = {**os.environ, "EASEL_HOME": str(home), "PYTHONPATH": str(ROOT), "BROWSER": "true"}
+    command = [sys.executable, script] if script else [sys.executable, "-P", "-m", "app"]
+    return subprocess.Popen(
+        [*command, *words], env=environment, cwd=home.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_webui_with_the_flags_of_other_scripts(tmp_path: Path) -> None:
+    port = free_port()
+    flags = ("--api", "--nowebui", "--port", str(port), "--api-auth", "me:secret", "--medvram")
+    process = started(tmp_path / "home", *flags, script=str(ROOT / "webui.py"))
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}"
+        get = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False).get
+        assert get("/sdapi/v1/sd-models").status_code == 401
+        assert get("/sdapi/v1/sd-models", auth=("me", "secret")).json()[0]["title"] == "Starter"
+        assert get("/sdapi/v1/sd-models", auth=("me", "wrong")).status_code == 401
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "--medvram changes nothing here" in errors
+
+
+def test_the_api_beside_the_page(tmp_path: Path) -> None:
+    port = free_port()
+    process = started(tmp_path / "home", "ui", "--browser", "--api", "--port", str(port))
+    try:
+        assert process.stdout is not None
+        page = process.stdout.readline().strip()
+        assert page.startswith("http://127.0.0.1:")
+        with httpx.Client(trust_env=False) as client:
+            assert client.get(f"http://127.0.0.1:{port}/v1/models").json()["data"][0]["id"] == "starter"
+            assert client.get(f"http://127.0.0.1:{port}/easel/history").status_code == 404
+            assert client.get(f"{page.partition('/?')[0]}/v1/models").status_code == 403
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("words", [("serve", "--listen"), ("ui", "--nowebui", "--listen")])
+def test_other_computers_are_not_let_in_without_a_key(tmp_path: Path, words: tuple[str, ...]) -> None:
+    _, errors = started(tmp_path / "home", *words).communicate(timeout=60)
+    assert errors.startswith("api-key-needed")
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = started(tmp_path / "home", "serve", "--port", str(taken.getsockname()[1]))
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert errors.startswith("port-taken")
