@@ -24,8 +24,8 @@ PAGE = ROOT / "docs" / "promises.md"
 HEAD = """# Promises, and how we know
 
 Each row is a promise, what was measured when its test last ran, where the test is, and when that was. The tests run the real
-thing: whole programs, the real worker, the starter model. A test fails when its promise is broken; the figure says by how much it is
-kept. Made by `tools/prove_promises.py`, with the same tests that `tools/run-tests --all` runs.
+thing: whole programs, the real worker, the starter model. A test fails when its promise is broken; the figure says how well it
+is kept. Made by `tools/prove_promises.py`, with the same tests that `tools/run-tests --all` runs.
 
 | promise | measured | test | date |
 | --- | --- | --- | --- |
