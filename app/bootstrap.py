@@ -20,6 +20,7 @@ from app.presets import PresetStore
 from app.services import Services, apply_settings
 from app.settings import Settings, SettingsStore
 from app.thumbnails import ThumbnailStore
+from app.wildcards import WildcardStore
 from engines.api import WorkerEngine, local_engine
 
 
@@ -41,7 +42,10 @@ def build_services(
     worker_log = paths.logs / "engine.log"
     pool = EnginePool(local_engine if in_process else lambda: WorkerEngine(worker_log))
     ledger = JobLedger(paths.ledger)
-    orchestrator = Orchestrator(ledger, pool, models, inputs, outputs, paths.staging, settings.save_metadata)
+    wildcards = WildcardStore(paths.wildcards)
+    orchestrator = Orchestrator(
+        ledger, pool, models, inputs, outputs, paths.staging, settings.save_metadata, wildcards=wildcards
+    )
     presets = PresetStore(BUNDLED_PRESETS, paths.presets)
     history = HistoryStore(paths.history, paths.favourites, outputs.folder)
     apply_settings(settings, paths, outputs, history, orchestrator)

@@ -114,7 +114,7 @@ class HistoryStore:
 
     def add(self, job: Job, artifact: Artifact) -> Picture:
         """List a published file."""
-        request = job.request.with_(seed=artifact.seed, count=1)
+        request = job.request.image(artifact.index).with_(seed=artifact.seed)
         picture = Picture(
             id=picture_id(artifact.path, self.outputs),
             path=artifact.path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 import threading
@@ -14,10 +15,12 @@ from app.events import Clock, Event, EventHub, QueueChanged
 from app.inputs import InputStore
 from app.jobs import Cancelled, Failed, Interrupted, Job, JobState, Queued, Running, Succeeded
 from app.ledger import JobLedger
+from app.logs import keep_out
 from app.models import ModelStore
 from app.outputs import OutputStore
 from app.places import check_output_place
 from app.validate import validate
+from app.wildcards import WildcardStore
 from engines.api import (
     INPUT_FIELDS,
     Artifact,
@@ -53,10 +56,12 @@ class Orchestrator:
         outputs: OutputStore,
         staging: Path,
         save_metadata: bool = True,
+        wildcards: WildcardStore | None = None,
     ) -> None:
         self.ledger, self._pool, self._models = ledger, pool, models
         self._inputs, self._outputs, self._staging = inputs, outputs, staging
         self.save_metadata = save_metadata
+        self._wildcards = wildcards
         self._hub: EventHub[Event] = EventHub()
         self._queue_hub: EventHub[QueueChanged] = EventHub()
         self._wake = threading.Condition()
@@ -72,6 +77,9 @@ class Orchestrator:
         """
         validate(request, family_of(record), self._inputs.path_of)
         check_output_place(out or self._outputs.folder, request)
+        if self._wildcards is not None:
+            request = self._wildcards.settle(request)
+            keep_out(*itertools.chain(*request.texts))
         request = self._keep_inputs(request)
         job = self.ledger.add(request, out)
         log.info("accepted job=%s task=%s model=%s count=%d", job.id, request.task, record.id, request.count)

@@ -62,7 +62,7 @@ class OutputStore:
 
 
 def _names(job: Job, artifact: Artifact) -> Iterator[str]:
-    stem = job.out.stem if job.out is not None and job.out.suffix else slug(job.request.prompt)
+    stem = job.out.stem if job.out is not None and job.out.suffix else slug(job.request.image(artifact.index).prompt)
     base = f"{time.strftime('%H%M%S', time.localtime(job.created))}-{stem}-{artifact.seed}"
     yield f"{base}{artifact.path.suffix}"
     for number in range(2, 10_000):

@@ -37,6 +37,8 @@ class Paths:
     models: Path
     downloads: Path
     presets: Path
+    wildcards: Path
+    styles: Path
     inputs: Path
     staging: Path
     ledger: Path
@@ -80,6 +82,8 @@ class Paths:
             models=data / "models",
             downloads=data / "downloads",
             presets=data / "presets",
+            wildcards=data / "wildcards",
+            styles=data / "styles",
             inputs=data / "inputs",
             staging=data / "staging",
             ledger=data / "ledger.sqlite3",

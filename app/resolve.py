@@ -74,7 +74,7 @@ def resolve(
     if preset is not None:
         layers.add({"task": preset.task, **preset.values}, "preset", preset.id)
     if source is not None:
-        layers.add(source.model_dump(mode="json", exclude_none=True), "file", source_name)
+        layers.add(source.model_dump(mode="json", exclude_none=True, exclude={"texts"}), "file", source_name)
     layers.add(own, "you")
     layers.add({"model": record.id}, layers.origins.get("model", Origin("default")).layer, record.title)
     layers.infer_task()

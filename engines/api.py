@@ -23,6 +23,7 @@ from engines.media import FileMetadata, open_image, open_mask, picture_size, rea
 from engines.media.video_read import VideoFacts, is_video, poster, video_facts
 from engines.media.video_save_as import save_video_as
 from engines.messages import Message, languages, use_language
+from engines.prompt import is_dynamic, settle
 from engines.records import ModelHeader, ModelRecord
 from engines.registry import REGISTRY
 from engines.samplers import REGISTRY as SAMPLER_REGISTRY
@@ -82,6 +83,7 @@ __all__ = [
     "family",
     "family_of",
     "identify",
+    "is_dynamic",
     "is_video",
     "languages",
     "local_engine",
@@ -96,6 +98,7 @@ __all__ = [
     "read_metadata_of",
     "sampler_rows",
     "save_video_as",
+    "settle",
     "use_language",
     "video_facts",
 ]

@@ -116,6 +116,9 @@ class GenerationRequest(BaseModel):
     scheduler: str = Field(description="noise schedule name")
     seed: int = Field(ge=0, le=SEED_MAX, description="image i of a job uses seed + i")
     count: int = Field(default=1, ge=1, description="pictures in this job")
+    texts: tuple[tuple[str, str], ...] = Field(
+        default=(), description="prompt and negative prompt of each picture, where chance in them is settled"
+    )
     strength: float = Field(
         default=0.75, ge=0, le=1, description="how much of the input picture is redrawn (denoising strength)"
     )
@@ -136,6 +139,12 @@ class GenerationRequest(BaseModel):
     def seconds(self) -> float:
         """How long the video is."""
         return self.frames / self.fps
+
+    def image(self, index: int) -> Self:
+        """The request that makes image `index` (from 0) alone: its own seed and its own settled words."""
+        prompt, negative = self.texts[index] if index < len(self.texts) else (self.prompt, self.negative_prompt)
+        changes = {"seed": self.seed_of(index), "count": 1, "texts": ()}
+        return self.with_(**changes, prompt=prompt, negative_prompt=negative)
 
     def seed_of(self, index: int) -> int:
         """The seed of image `index`, counted from 0; wraps past 2**32 - 1."""

@@ -12,7 +12,7 @@ from engines.api import INPUT_FIELDS, GenerationRequest, Task, UserError
 
 SCHEMA_VERSION = 2
 # What makes one picture this picture, and no preset's business.
-NOT_IN_PRESETS = {"task", "seed", *INPUT_FIELDS}
+NOT_IN_PRESETS = {"task", "texts", "seed", *INPUT_FIELDS}
 
 
 class Preset(BaseModel):

@@ -67,7 +67,7 @@ class DiffusersEngine:
         artifacts = []
         with _out_of_memory_said_plainly(request):
             for index in range(ctx.first_image, request.count):
-                single = request.with_(seed=request.seed_of(index), count=1)
+                single = request.image(index)
                 artifacts.append(self._picture(single, index, request.count, ctx, seconds))
                 ctx.on_artifact(artifacts[-1])
         return GenerationResult(tuple(artifacts), seconds, peak_memory(), self._facts())

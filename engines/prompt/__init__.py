@@ -6,6 +6,7 @@ weights, chunks of tokens.
 
 from engines.prompt.attention import Fragment, parse_weights, render_weights
 from engines.prompt.chunks import CHUNK, Chunk, split_chunks
+from engines.prompt.dynamic import is_dynamic, settle
 from engines.prompt.networks import Network, take_networks
 from engines.prompt.plain import plain_text
 from engines.prompt.schedule import Segment, at_step, parse_schedule, render_schedule, segments
@@ -17,12 +18,14 @@ __all__ = [
     "Network",
     "Segment",
     "at_step",
+    "is_dynamic",
     "parse_schedule",
     "parse_weights",
     "plain_text",
     "render_schedule",
     "render_weights",
     "segments",
+    "settle",
     "split_chunks",
     "take_networks",
 ]
