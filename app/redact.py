@@ -142,7 +142,8 @@ def _patterns(identity: Identity) -> tuple[tuple[re.Pattern[str], str], ...]:
 def _pattern(needle: str) -> re.Pattern[str]:
     """The needle in any of its spellings, in any case."""
     spelled = sorted(_spellings(needle), key=len, reverse=True)
-    words = "|".join(map(re.escape, spelled))
+    # Each time that JSON is put into JSON every backslash is doubled: any number of them is the same one.
+    words = "|".join(re.sub(r"(?:\\\\)+", r"\\\\+", re.escape(each)) for each in spelled)
     if len(needle) < WHOLE_WORD_BELOW:
         return re.compile(rf"(?<![A-Za-z0-9])(?:{words})(?![A-Za-z0-9])", re.IGNORECASE)
     inner = "|".join(re.escape(each) for each in _inside_base64(needle))
