@@ -31,8 +31,8 @@ class Card:
 
 
 def read_card(folder: Path) -> Card:
-    """The model's card. Raises `UserError("model-broken")` for a damaged one; a folder without a card has an empty one."""
-    if not (folder / CARD).exists():
+    """The model's card. Raises `UserError("model-broken")` for a damaged one; a model without a card has an empty one."""
+    if not (folder / CARD).exists():  # so for a model that is a single file
         return Card()
     data = read_json(folder / CARD, folder.name)
     text = {key: _text(data.get(key)) for key in ("id", "title", "licence", "description")}
@@ -73,15 +73,24 @@ def weight_bytes(folder: Path, parts: Iterable[str]) -> int:
 def fingerprint(folder: Path, parts: tuple[str, ...]) -> str:
     """16 hex digits that tell two models apart: names, sizes and samples of the weights, and the configurations.
 
+    `folder` can be a single file too; then its name counts for nothing.
+
     A model of several gigabytes takes milliseconds. It finds another model, not a flipped bit.
     """
     digest = hashlib.sha256()
+    if folder.is_file():
+        _sample(digest, folder, folder.stat().st_size)
+        return digest.hexdigest()[:16]
     configs = [path for part in parts for path in sorted((folder / part).glob("*.json")) if path.is_file()]
     for path in (*configs, *weight_files(folder, parts)):
         size = path.stat().st_size
         digest.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
-        with path.open("rb") as file:
-            for place in sorted({0, max(0, size // 2 - SAMPLE // 2), max(0, size - SAMPLE)}):
-                file.seek(place)
-                digest.update(file.read(SAMPLE))
+        _sample(digest, path, size)
     return digest.hexdigest()[:16]
+
+
+def _sample(digest: Any, path: Path, size: int) -> None:
+    with path.open("rb") as file:
+        for place in sorted({0, max(0, size // 2 - SAMPLE // 2), max(0, size - SAMPLE)}):
+            file.seek(place)
+            digest.update(file.read(SAMPLE))

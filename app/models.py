@@ -4,45 +4,55 @@ from __future__ import annotations
 
 import difflib
 import logging
-import os
-import re
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from app.model_files import fingerprint, read_card, weight_bytes
-from app.paths import STARTER
-from engines.api import EaselError, ErrorRecord, ModelRecord, UserError, detect_family, read_header
+from app.library import ModelFile, ModelIndex, Root, recognise, scan_roots
+from app.library.fill import fillers
+from app.library.hashes import Hasher, Hashes
+from app.library.records import ModelProblem, build_records, slug
+from engines.api import Kind, ModelRecord, UserError, detection_mark
+
+__all__ = ["ModelFile", "ModelProblem", "ModelStore", "Root", "slug"]
 
 log = logging.getLogger(__name__)
 
-INDEX = "model_index.json"
-DEPTH = 6  # folders below a root; a hub cache has its models 3 deep
 NEAREST = 5
 
 
 @dataclass(frozen=True)
-class ModelProblem:
-    """A folder that looks like a model and cannot be used, with the reason."""
-
-    path: Path
-    error: ErrorRecord
-
-
-@dataclass(frozen=True)
 class _Scan:
+    roots: tuple[Root, ...]
+    files: tuple[ModelFile, ...]
     records: tuple[ModelRecord, ...]
     problems: tuple[ModelProblem, ...]
+    watched: str
 
 
 class ModelStore:
-    """Models below `roots`, which are read and never written. An id met twice gets a number, earlier roots first."""
+    """Models below `roots`, which are read and never written. An id met twice gets a number, earlier roots first.
 
-    def __init__(self, roots: Sequence[Path]) -> None:
+    A root can be the folder of another program (see `app.library.layouts`). What was found is remembered in the file
+    `index`; without one it is looked through anew each time. `own` is the folder that models are downloaded to. `chosen`
+    gives, by the path of a model, the files that the person chose for parts that it lacks.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        index: Path | None = None,
+        own: Path | None = None,
+        chosen: Callable[[], Mapping[str, dict[str, Path]]] = dict,
+    ) -> None:
         self._roots = tuple(roots)
+        self._own = own
+        self._chosen = chosen
         self._lock = threading.Lock()
         self._found: _Scan | None = None
+        self._index_file = index
+        self._index: ModelIndex | None = None
 
     def all(self) -> tuple[ModelRecord, ...]:
         """Every usable model, the bundled ones first."""
@@ -50,8 +60,43 @@ class ModelStore:
 
     @property
     def problems(self) -> tuple[ModelProblem, ...]:
-        """What was found and cannot be used."""
+        """What was found and cannot be used, but for pickles: they are told by `files` alone."""
         return self._scan().problems
+
+    @property
+    def roots(self) -> tuple[Root, ...]:
+        """The folders that are looked through, and whose they are."""
+        return self._scan().roots
+
+    def files(self, kind: Kind | None = None, family: str | None = None) -> tuple[ModelFile, ...]:
+        """Every file that is a model, a part or an add-on: of one kind, and for one family, where these are given.
+
+        A file that several families can use (a VAE, a text encoder) is there for each of them.
+        """
+        return tuple(
+            file
+            for file in self._scan().files
+            if kind in (None, file.kind) and (family in (None, file.family) or family in dict(file.identified.fits))
+        )
+
+    def file(self, path: Path) -> ModelFile:
+        """The file at `path`. Raises `UserError("model-unknown")` when it is on no shelf."""
+        found = next((file for file in self.files() if file.path == path), None)
+        if found is None:
+            raise UserError("model-unknown", name=str(path), nearest="none")
+        return found
+
+    def find_file(self, name: str, kind: Kind) -> ModelFile | None:
+        """The file of this kind that a person or a prompt calls `name`, with or without its ending, in any case."""
+        wanted = name.strip().casefold()
+        for file in self.files(kind):
+            if wanted in (file.name.casefold(), file.path.name.casefold()):
+                return file
+        return None
+
+    def fillers(self, file: ModelFile, part: str) -> tuple[Path, ...]:
+        """What on this machine has the `part` that `file` lacks, the likeliest first."""
+        return fillers(file.family, part, self.files(), file.path)
 
     def get(self, name: str) -> ModelRecord:
         """The model with this id or title. Looks again before it raises `UserError("model-unknown")`."""
@@ -64,11 +109,40 @@ class ModelStore:
             raise UserError("model-none", folders=[str(root) for root in self._roots])
         return next((record for record in records if record.bundled), records[0])
 
-    def rescan(self) -> tuple[ModelRecord, ...]:
-        """Look at the folders again."""
+    def rescan(self, on_found: Callable[[int], None] = lambda count: None) -> tuple[ModelRecord, ...]:
+        """Look at the folders again; `on_found` hears how many files there are so far."""
+        found = self._looked(on_found)
         with self._lock:
-            self._found = None
-        return self.all()
+            self._found = found
+        return found.records
+
+    def refresh(self) -> bool:
+        """Look again if a folder has changed since; returns whether it was so. Costs milliseconds when nothing did."""
+        with self._lock:
+            found = self._found
+        if found is not None and watched(found.roots) == found.watched:
+            return False
+        self.rescan()
+        return True
+
+    def set_roots(self, roots: Sequence[Path]) -> None:
+        """Look into other folders from now on."""
+        with self._lock:
+            self._roots, self._found = tuple(roots), None
+
+    def hashes(self, path: Path) -> Hashes:
+        """The file's hashes, from memory or computed now (some seconds for each gigabyte). Raises `UserError`."""
+        return Hasher(self._memory()).now(path)
+
+    def known_hashes(self, path: Path) -> Hashes:
+        """The file's hashes as far as they are known; empty ones when nobody has computed them yet."""
+        return Hasher(self._memory()).known(path)
+
+    def hash_all(self, stop: Callable[[], bool] = lambda: False) -> int:
+        """Compute what hashes are not known yet, file by file, until `stop` says so; returns how many. For a thread."""
+        hasher = Hasher(self._memory())
+        kinds = (Kind.CHECKPOINT, Kind.DENOISER, Kind.LORA, Kind.VAE, Kind.EMBEDDING)
+        return hasher.all([file.path for kind in kinds for file in self.files(kind) if file.path.is_file()], stop)
 
     def _find(self, name: str) -> ModelRecord | None:
         wanted = name.strip().casefold()
@@ -89,91 +163,40 @@ class ModelStore:
     def _scan(self) -> _Scan:
         with self._lock:
             if self._found is None:
-                self._found = _scan(self._roots)
+                self._found = self._looked()
             return self._found
 
+    def _looked(self, on_found: Callable[[int], None] = lambda count: None) -> _Scan:
+        roots = tuple(self._recognised(path) for path in self._roots)
+        before = watched(roots)  # taken first: what changes while we look is looked at again
+        files = scan_roots(roots, self._memory(), on_found)
+        records, problems = build_records(files, self._chosen())
+        log.info("models found=%d problems=%d files=%d", len(records), len(problems), len(files))
+        return _Scan(roots, files, records, problems, before)
 
-def _scan(roots: Sequence[Path]) -> _Scan:
-    records: dict[str, ModelRecord] = {}
-    problems: list[ModelProblem] = []
-    for folder in dict.fromkeys(folder for root in roots for folder in model_folders(root)):
-        try:
-            record = _readable_record(folder)
-        except EaselError as error:
-            log.info("model folder=%s cannot be used code=%s", folder.name, error.code)
-            problems.append(ModelProblem(folder, ErrorRecord.of(error)))
-        else:
-            free = _free_id(record.id, records)
-            records[free] = replace(record, id=free)
-    log.info("models found=%d problems=%d", len(records), len(problems))
-    return _Scan(tuple(records.values()), tuple(problems))
+    def _recognised(self, path: Path) -> Root:
+        if path == self._own:
+            return Root(path, "Easel", (path,), writable=True)
+        return recognise(path)
 
-
-def model_folders(root: Path) -> Iterator[Path]:
-    """Folders with a model index below `root`, itself included, by name. Links are followed once."""
-    seen: set[Path] = set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        path = Path(folder)
-        real = path.resolve()
-        deep = len(path.relative_to(root).parts) >= DEPTH
-        subfolders[:] = [] if deep or real in seen or INDEX in files else sorted(_visible(subfolders))
-        if INDEX in files and real not in seen:
-            yield path
-        seen.add(real)
+    def _memory(self) -> ModelIndex:
+        if self._index is None:
+            self._index = ModelIndex(self._index_file, detection_mark())
+        return self._index
 
 
-def _visible(names: list[str]) -> list[str]:
-    return [name for name in names if not name.startswith(".")]
+def watched(roots: Sequence[Root]) -> str:
+    """One word for the times of the folders below the roots: another one means that files came, went or were renamed.
 
+    A file that is written anew in its place does not change its folder's time; a rescan sees that, this does not.
+    """
+    import hashlib
 
-def _readable_record(folder: Path) -> ModelRecord:
-    try:
-        return _record(folder)
-    except OSError as error:
-        part = Path(str(error.filename or folder)).name
-        raise UserError("model-broken", model=folder.name, part=part, why=error.strerror or str(error)) from error
+    from app.library.walk import folders
 
-
-def _record(folder: Path) -> ModelRecord:
-    header = read_header(folder)
-    found = detect_family(header)
-    if found is None:
-        raise UserError("model-family-unknown", model=folder.name, pipeline=header.pipeline_class)
-    size = weight_bytes(folder, found.parts)
-    if not size:
-        raise UserError("model-no-safetensors", model=folder.name)
-    card = read_card(folder)
-    name = _name(folder)
-    return ModelRecord(
-        id=card.id or slug(name),
-        title=card.title or name,
-        family=found.id,
-        path=folder,
-        loader="diffusers-folder",
-        weight_bytes=size,
-        defaults=card.defaults,
-        licence=card.licence,
-        description=card.description,
-        fingerprint=fingerprint(folder, found.parts),
-        bundled=folder.is_relative_to(STARTER),
-    )
-
-
-def _name(folder: Path) -> str:
-    """The folder's name; a hub cache calls it by a hash, and says the name two folders above: models--owner--name."""
-    if folder.parent.name == "snapshots":
-        return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
-    return folder.resolve().name
-
-
-def slug(name: str) -> str:
-    """An id made of a name: lower case, letters, digits, dots and dashes."""
-    return re.sub(r"[^\w.]+", "-", name.casefold()).strip("-._") or "model"
-
-
-def _free_id(wanted: str, taken: dict[str, ModelRecord]) -> str:
-    number, free = 1, wanted
-    while free in taken:
-        number += 1
-        free = f"{wanted}-{number}"
-    return free
+    digest = hashlib.sha256()
+    for root in roots:
+        for folder in root.folders:
+            for path, changed in folders(folder):
+                digest.update(f"{path} {changed}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -16,6 +16,7 @@ from engines.errors import (
 )
 from engines.family import EngineFamily, Limits
 from engines.header import read_header, read_json
+from engines.identify import VERSION as IDENTIFY_VERSION
 from engines.identify import Identified, Kind
 from engines.identify import identify as _identify
 from engines.interface import CancelToken, EngineInterface, RunContext
@@ -28,6 +29,7 @@ from engines.records import ModelHeader, ModelRecord
 from engines.registry import REGISTRY
 from engines.samplers import REGISTRY as SAMPLER_REGISTRY
 from engines.samplers import default_schedule, sampler_rows
+from engines.tokenizers import TOKENIZERS
 from engines.types import (
     INPUT_FIELDS,
     SEED_MAX,
@@ -76,8 +78,10 @@ __all__ = [
     "VideoFormat",
     "VideoRules",
     "WorkerEngine",
+    "bundled_tokenizer",
     "default_schedule",
     "detect_family",
+    "detection_mark",
     "families",
     "families_with_variants",
     "family",
@@ -132,6 +136,24 @@ def detect_family(header: ModelHeader) -> EngineFamily | None:
 def identify(path: Path) -> Identified:
     """What the file or folder at `path` is, from its header alone; for what is wrong with it see its `problem`."""
     return _identify(path, REGISTRY.all())
+
+
+def bundled_tokenizer(kind: str) -> bool:
+    """Whether Easel brings the tokenizer that families call `kind`."""
+    return kind in TOKENIZERS
+
+
+def detection_mark() -> str:
+    """One word that changes when the families' signatures do: answers that were remembered under another are asked anew."""
+    import hashlib
+    import json
+    from dataclasses import asdict
+
+    facts = [(each.id, each.parts, asdict(each.detection)) for each in REGISTRY.all()]
+    text = json.dumps(
+        facts, sort_keys=True, default=lambda value: sorted(value) if isinstance(value, frozenset) else str(value)
+    )
+    return hashlib.sha256(f"{IDENTIFY_VERSION} {text}".encode()).hexdigest()[:16]
 
 
 def local_engine() -> EngineInterface:

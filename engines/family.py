@@ -21,6 +21,7 @@ __all__ = [
     "MemoryFigures",
     "Negative",
     "Signature",
+    "SingleFile",
     "TextRules",
     "TinyPart",
     "TinyProfile",
@@ -150,6 +151,17 @@ class TinyProfile:
 
 
 @dataclass(frozen=True)
+class SingleFile:
+    """That models of the family can be loaded from single files, with the configurations in `resources/families/<id>`.
+
+    `tokenizers` maps each tokenizer part to the kind of words that it splits. A kind that lies in `resources/tokenizers` is
+    brought by Easel; others come from any model folder on the machine whose family names the same kind.
+    """
+
+    tokenizers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class EngineFamily:
     """One model family: everything that the rest of Easel needs to know of it.
 
@@ -190,6 +202,7 @@ class EngineFamily:
     call_arguments: Mapping[str, Any] = field(default_factory=dict)
     task_arguments: Mapping[Task, Mapping[str, Any]] = field(default_factory=dict)
     sampler_overrides: Mapping[str, Any] = field(default_factory=dict)
+    single_file: SingleFile | None = None
     video: VideoRules | None = None
     scheduler_facts: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

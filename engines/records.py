@@ -42,7 +42,7 @@ class ModelRecord:
 
     `defaults` are the model's own values for request fields (a native size, a sampler), laid over the family's.
     `loader` is a key of the loader registry, `weight_bytes` the size of its tensors on disk. `variants` are keys of the
-    family's `detection.variants`: "inpaint", "turbo".
+    family's `detection.variants`: "inpaint", "turbo". `sources` says for parts that are not at `path` which file or folder has them.
     """
 
     id: str
@@ -57,3 +57,4 @@ class ModelRecord:
     fingerprint: str = ""
     bundled: bool = False
     variants: tuple[str, ...] = ()
+    sources: dict[str, Path] = field(default_factory=dict)

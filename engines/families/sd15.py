@@ -13,6 +13,7 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
@@ -116,6 +117,7 @@ DETECTION = Detection(
                 Signature({"conv_in.weight": (None, 9, 3, 3)}),
             ),
             configs={"unet": {"in_channels": 9}},
+            tasks=(Task.INPAINT,),
         ),
         "edit": Variant(
             tensors=(
@@ -123,6 +125,7 @@ DETECTION = Detection(
                 Signature({"conv_in.weight": (None, 8, 3, 3)}),
             ),
             configs={"unet": {"in_channels": 8}},
+            alone=False,
         ),
         "v-prediction": Variant(
             configs={"scheduler": {"prediction_type": "v_prediction"}},
@@ -155,4 +158,5 @@ FAMILY = EngineFamily(
     tiny=TINY,
     denoiser="unet",
     text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),
+    single_file=SingleFile(tokenizers={"tokenizer": "clip"}),
 )

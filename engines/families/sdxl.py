@@ -13,6 +13,7 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
@@ -152,6 +153,7 @@ DETECTION = Detection(
                 Signature({"conv_in.weight": (None, 9, 3, 3)}),
             ),
             configs={"unet": {"in_channels": 9}},
+            tasks=(Task.INPAINT,),
         ),
         "edit": Variant(
             tensors=(
@@ -159,6 +161,7 @@ DETECTION = Detection(
                 Signature({"conv_in.weight": (None, 8, 3, 3)}),
             ),
             configs={"unet": {"in_channels": 8}},
+            alone=False,
         ),
         # The refiner has four layers where the base model has two, and the second text encoder alone.
         "refiner": Variant(
@@ -167,12 +170,14 @@ DETECTION = Detection(
                 Signature({"down_blocks.1.attentions.0.transformer_blocks.3.norm1.weight": ANY}),
             ),
             configs={"index": {"requires_aesthetics_score": True}},
+            alone=False,
         ),
         # Files of v-prediction models carry an empty tensor of this name as a mark.
         "v-prediction": Variant(
             tensors=(Signature({"v_pred": ANY}),),
             configs={"scheduler": {"prediction_type": "v_prediction"}},
             metadata={"modelspec.prediction_type": "v*"},
+            settings={"scheduler": {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}},
         ),
         # Its weights have the shapes of the base model: only a folder says that it is one, by its native 512 pixels.
         "turbo": Variant(configs={"unet": {"sample_size": 64}}, metadata={"modelspec.title": "*turbo*"}),
@@ -212,4 +217,5 @@ FAMILY = EngineFamily(
         weights=True,
     ),
     pipeline_arguments={"add_watermarker": False},
+    single_file=SingleFile(tokenizers={"tokenizer": "clip", "tokenizer_2": "clip-padded-with-0"}),
 )

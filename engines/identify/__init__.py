@@ -26,6 +26,7 @@ from engines.identify.structure import kind_of
 from engines.records import WeightsHeader
 
 __all__ = [
+    "VERSION",
     "Identified",
     "Kind",
     "identify",
@@ -36,6 +37,7 @@ __all__ = [
     "read_weights_header",
 ]
 
+VERSION = 1  # counts up when the same file gets another answer from the same families
 TRIGGERS = 20  # words of a LoRA's training that are kept
 
 

@@ -256,6 +256,7 @@ def test_fuzz_a_little(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(2400)
 def test_fuzz_100_000_safetensors_headers(tmp_path: Path) -> None:
     assert all_told(damaged_safetensors(2, 100_000), tmp_path / "x") < 1.0
 
