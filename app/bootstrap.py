@@ -36,7 +36,7 @@ def build_services(
     settings_store = SettingsStore(paths.settings_file)
     settings = settings_store.current
     setup_logging(paths, settings)
-    models = ModelStore((STARTER, *model_roots(paths, settings), *more_models))
+    models = open_models(paths, settings, more_models)
     inputs = InputStore(paths.inputs)
     outputs = OutputStore(settings.output_folder or paths.outputs)
     worker_log = paths.logs / "engine.log"
@@ -68,6 +68,12 @@ def build_services(
         outputs=outputs,
         orchestrator=orchestrator,
     )
+
+
+def open_models(paths: Paths, settings: Settings, more: Sequence[Path] = ()) -> ModelStore:
+    """The models of this computer, as far as the settings name their places."""
+    own = settings.download_folder or paths.models
+    return ModelStore((STARTER, *model_roots(paths, settings), *more), paths.cache / "models.sqlite3", own)
 
 
 def model_roots(paths: Paths, settings: Settings) -> tuple[Path, ...]:

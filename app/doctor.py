@@ -140,7 +140,10 @@ def _folders(paths: Paths) -> Finding:
 
 
 def _models(paths: Paths) -> tuple[Finding, ...]:
-    store = ModelStore((STARTER, paths.models, *SettingsStore(paths.settings_file).load().model_folders))
+    store = ModelStore(
+        (STARTER, paths.models, *SettingsStore(paths.settings_file).load().model_folders),
+        paths.cache / "models.sqlite3",
+    )
     names = ", ".join(record.id for record in store.all())
     usable = Finding("Models", Verdict.OK, f"{len(store.all())} found: {names}") if names else None
     none = Finding(

@@ -132,15 +132,15 @@ class ModelStore:
 
     def hashes(self, path: Path) -> Hashes:
         """The file's hashes, from memory or computed now (some seconds for each gigabyte). Raises `UserError`."""
-        return Hasher(self._memory()).now(path)
+        return Hasher(self.memory).now(path)
 
     def known_hashes(self, path: Path) -> Hashes:
         """The file's hashes as far as they are known; empty ones when nobody has computed them yet."""
-        return Hasher(self._memory()).known(path)
+        return Hasher(self.memory).known(path)
 
     def hash_all(self, stop: Callable[[], bool] = lambda: False) -> int:
         """Compute what hashes are not known yet, file by file, until `stop` says so; returns how many. For a thread."""
-        hasher = Hasher(self._memory())
+        hasher = Hasher(self.memory)
         kinds = (Kind.CHECKPOINT, Kind.DENOISER, Kind.LORA, Kind.VAE, Kind.EMBEDDING)
         return hasher.all([file.path for kind in kinds for file in self.files(kind) if file.path.is_file()], stop)
 
@@ -169,7 +169,7 @@ class ModelStore:
     def _looked(self, on_found: Callable[[int], None] = lambda count: None) -> _Scan:
         roots = tuple(self._recognised(path) for path in self._roots)
         before = watched(roots)  # taken first: what changes while we look is looked at again
-        files = scan_roots(roots, self._memory(), on_found)
+        files = scan_roots(roots, self.memory, on_found)
         records, problems = build_records(files, self._chosen())
         log.info("models found=%d problems=%d files=%d", len(records), len(problems), len(files))
         return _Scan(roots, files, records, problems, before)
@@ -179,7 +179,9 @@ class ModelStore:
             return Root(path, "Easel", (path,), writable=True)
         return recognise(path)
 
-    def _memory(self) -> ModelIndex:
+    @property
+    def memory(self) -> ModelIndex:
+        """What is remembered of files."""
         if self._index is None:
             self._index = ModelIndex(self._index_file, detection_mark())
         return self._index

@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from engines.records import ModelHeader
-from engines.types import Task
 
 Shape = tuple[int | None, ...]  # None stands for a side of any length
 Shapes = Mapping[str, tuple[int, ...]]
@@ -50,7 +49,7 @@ class Variant:
     `tensors` are of the denoiser, `configs` are values of a folder's part ("unet", "scheduler"; "index" is
     `model_index.json` itself), `metadata` are values in the header of a single file, as fnmatch patterns in lower case.
     For a single file, `configs` and then `settings` are laid over the family's bundled configurations. `alone` is false for
-    a variant that makes no picture by itself, `tasks` names what it can do, everything when it is empty.
+    a variant that makes no picture by itself.
     """
 
     tensors: tuple[Signature, ...] = ()
@@ -59,7 +58,6 @@ class Variant:
     metadata: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     alone: bool = True
-    tasks: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ class ModelRecord:
 
     `defaults` are the model's own values for request fields (a native size, a sampler), laid over the family's.
     `loader` is a key of the loader registry, `weight_bytes` the size of its tensors on disk. `variants` are keys of the
-    family's `detection.variants`: "inpaint", "turbo". `sources` says for parts that are not at `path` which file or folder has them.
+    family's `detection.variants`: "inpaint", "turbo". `sources` says for parts that are not at `path` which file or folder
+    has them; "config" there is a folder with the parts' configurations, for a single file that needs other ones than those
+    that Easel brings for its family.
     """
 
     id: str

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import downloads, generate, jobs, models, presets, rollback, system
+from app.cli import downloads, generate, jobs, models, presets, rollback, shelves, system
 
 cli = typer.Typer(
     name="easel",
@@ -43,7 +43,7 @@ cli.command("catalogue")(downloads.catalogue)
 cli.command("rollback")(rollback.rollback)
 cli.add_typer(jobs.group, name="jobs")
 cli.add_typer(presets.group, name="presets")
-cli.add_typer(models.group, name="models")
+cli.add_typer(shelves.group, name="models")
 cli.add_typer(models.families_group, name="families")
 cli.add_typer(models.samplers_group, name="samplers")
 for _name, _command in system.COMMANDS.items():

@@ -20,12 +20,12 @@ samplers_group = typer.Typer(help="Samplers and noise schedules.", no_args_is_he
 
 def model_store() -> ModelStore:
     """The models, without the rest of the services."""
-    from app.models import ModelStore
-    from app.paths import STARTER, Paths
+    from app.bootstrap import open_models
+    from app.paths import Paths
     from app.settings import SettingsStore
 
     paths = Paths.default()
-    return ModelStore((STARTER, paths.models, *SettingsStore(paths.settings_file).load().model_folders))
+    return open_models(paths, SettingsStore(paths.settings_file).load())
 
 
 @group.callback()
@@ -50,16 +50,38 @@ def list_models(as_json: Json = False) -> None:
 
 
 @group.command("info")
-def info_model(model: Annotated[str, typer.Argument(help="A model's id or title.")], as_json: Json = False) -> None:
+def info_model(
+    model: Annotated[str, typer.Argument(help="A model's id or title, or a file or folder.")], as_json: Json = False
+) -> None:
     """Show what is known of a model."""
     from app.places import readable
 
-    record = model_store().get(model)
+    store = model_store()
+    if Path(model).exists():
+        _info_path(Path(model).absolute(), as_json)
+        return
+    record = store.get(model)
     if as_json:
         show.data(_fields(record))
         return
     fields = _fields(record) | {"weight_bytes": readable(record.weight_bytes)}
     fields["defaults"] = "\n".join(f"{name} = {value}" for name, value in record.defaults.items())
+    show.pairs((name.replace("_", " "), value) for name, value in fields.items())
+
+
+def _info_path(path: Path, as_json: bool) -> None:
+    """What a file or folder is that need not be on any shelf."""
+    from app.places import readable
+    from engines.api import identify
+
+    found = identify(path)
+    if as_json:
+        show.data(found.as_json())
+        return
+    fields = {**found.as_json(), "size": readable(found.size), "reasons": "\n".join(found.reasons)}
+    fields["fits"] = ", ".join(f"{family} {part}" for family, part in found.fits)
+    fields |= {name: ", ".join(fields[name]) for name in ("variants", "missing", "triggers")}
+    fields["problem"] = f"{found.problem.title} {found.problem.cause}" if found.problem else ""
     show.pairs((name.replace("_", " "), value) for name, value in fields.items())
 
 
@@ -145,4 +167,8 @@ def list_samplers(as_json: Json = False) -> None:
 def _fields(record: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {**asdict(record), "path": str(record.path)}
+    return {
+        **asdict(record),
+        "path": str(record.path),
+        "sources": {part: str(at) for part, at in record.sources.items()},
+    }

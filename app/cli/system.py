@@ -141,7 +141,7 @@ def _report() -> Report:
 
     places = Paths.default()
     settings = SettingsStore(places.settings_file).load()
-    models = ModelStore((STARTER, places.models, *settings.model_folders))
+    models = ModelStore((STARTER, places.models, *settings.model_folders), places.cache / "models.sqlite3")
     return build_report(places, settings, models.all(), read_jobs(places))
 
 

@@ -77,7 +77,7 @@ def sources_of(
 
     `chosen` are the person's own choices by part; they win when they are there.
     """
-    wanted = family(file.family)
+    wanted = family(file.family).as_variant(file.identified.variants)
     sources, missing = tokenizer_sources(wanted, files)
     for part in file.identified.missing:
         places = (

@@ -99,7 +99,7 @@ def _looked_into(candidate: Candidate) -> tuple[Identified, str]:
     if found.problem or not found.family or found.kind not in (Kind.FOLDER, Kind.CHECKPOINT, Kind.DENOISER):
         return found, ""
     try:
-        parts = family(found.family).parts if found.kind is Kind.FOLDER else ()
+        parts = family(found.family).as_variant(found.variants).parts if found.kind is Kind.FOLDER else ()
         return found, fingerprint(candidate.path, parts)
     except OSError as error:
         part = Path(str(error.filename or candidate.path)).name

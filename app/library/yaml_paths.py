@@ -12,7 +12,7 @@ import yaml
 
 log = logging.getLogger(__name__)
 
-LIMIT = 256 * 1024  # bytes; real ones have a few kB
+LIMIT = 64 * 1024  # bytes; real ones have a few kB, and the parser is slow
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

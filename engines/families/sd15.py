@@ -117,7 +117,6 @@ DETECTION = Detection(
                 Signature({"conv_in.weight": (None, 9, 3, 3)}),
             ),
             configs={"unet": {"in_channels": 9}},
-            tasks=(Task.INPAINT,),
         ),
         "edit": Variant(
             tensors=(
@@ -158,5 +157,6 @@ FAMILY = EngineFamily(
     tiny=TINY,
     denoiser="unet",
     text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),
+    changes={"inpaint": {"pipelines": {Task.INPAINT: PIPELINES[Task.INPAINT]}}},
     single_file=SingleFile(tokenizers={"tokenizer": "clip"}),
 )

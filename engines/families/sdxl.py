@@ -153,7 +153,6 @@ DETECTION = Detection(
                 Signature({"conv_in.weight": (None, 9, 3, 3)}),
             ),
             configs={"unet": {"in_channels": 9}},
-            tasks=(Task.INPAINT,),
         ),
         "edit": Variant(
             tensors=(
@@ -217,5 +216,6 @@ FAMILY = EngineFamily(
         weights=True,
     ),
     pipeline_arguments={"add_watermarker": False},
+    changes={"inpaint": {"pipelines": {Task.INPAINT: PIPELINES[Task.INPAINT]}}},
     single_file=SingleFile(tokenizers={"tokenizer": "clip", "tokenizer_2": "clip-padded-with-0"}),
 )

@@ -113,12 +113,9 @@ def _with_family(result: Identified, header: WeightsHeader, families: tuple[Engi
     if len({claim.family.id for claim in found}) > 1:
         return result
     family = found[0].family
-    return replace(
-        result,
-        family=family.id,
-        variants=variants_of_file(family, result.kind, header),
-        missing=missing_parts(result.kind, header, family),
-    )
+    variants = variants_of_file(family, result.kind, header)
+    missing = missing_parts(result.kind, header, family.as_variant(variants))
+    return replace(result, family=family.id, variants=variants, missing=missing)
 
 
 def _triggers(header: WeightsHeader) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ def _identify_pipeline(folder: Path, families: tuple[EngineFamily, ...]) -> Iden
     if family is None:
         problem = ErrorRecord.of(UserError("model-family-unknown", model=folder.name, pipeline=header.pipeline_class))
         return Identified(folder, Kind.FOLDER, format="folder", reasons=(reason,), problem=problem)
+    variants = variants_of_folder(family, header)
+    family = family.as_variant(variants)
     files = {part: weight_files(folder / part) for part in weight_parts(family)}
     used = [path for paths in files.values() for path in paths]
     wanted = [part for part in files if part in header.parts]  # parts that the index leaves out can be done without
@@ -53,7 +55,7 @@ def _identify_pipeline(folder: Path, families: tuple[EngineFamily, ...]) -> Iden
         size=sum(path.stat().st_size for path in used),
         format="folder",
         family=family.id,
-        variants=variants_of_folder(family, header),
+        variants=variants,
         dtype=_dtype(files.get(family.denoiser, ())),
         missing=missing,
         reasons=(reason, f"its configurations are those of {family.title}"),

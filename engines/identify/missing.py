@@ -13,8 +13,10 @@ WITHOUT_WEIGHTS = ("tokenizer", "scheduler", "processor", "feature_extractor", "
 
 
 def weight_parts(family: EngineFamily) -> tuple[str, ...]:
-    """The family's parts that have weights."""
-    return tuple(part for part in family.parts if not part.startswith(WITHOUT_WEIGHTS))
+    """The family's parts that have weights and that no model can do without."""
+    return tuple(
+        part for part in family.parts if not part.startswith(WITHOUT_WEIGHTS) and part not in family.optional_parts
+    )
 
 
 def missing_parts(kind: Kind, header: WeightsHeader, family: EngineFamily) -> tuple[str, ...]:

@@ -1,0 +1,174 @@
+"""`easel models scan`, `add`, `remove` and `verify`: every file on the shelves, the shelves, and whether a file is whole."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli import show
+from app.cli.models import group, model_store
+from app.cli.show import Json
+
+if TYPE_CHECKING:
+    from app.models import ModelFile, ModelStore
+    from app.settings import SettingsStore
+
+Kinds = Annotated[str, typer.Option("--kind", help="Only files of this kind: checkpoint, lora, vae, …")]
+
+
+@group.command("scan")
+def scan_models(kind: Kinds = "", as_json: Json = False) -> None:
+    """Look through all model folders again and show every file: what it is, for which family, what it lacks."""
+    store = model_store()
+    progress = sys.stderr.isatty() and not as_json
+    store.rescan(
+        lambda count: typer.echo(f"\r{count} files", nl=False, err=True) if progress and not count % 50 else None
+    )
+    files = [each for each in store.files() if kind in ("", each.kind)]
+    if as_json:
+        roots = [{"path": str(root.path), "program": root.program} for root in store.roots]
+        show.data({"roots": roots, "files": [file_fields(each, store) for each in files]})
+        return
+    from app.places import readable
+
+    rows = [(each.kind, family_words(each), _remarks(each), readable(each.size), each.path) for each in files]
+    show.table(("kind", "family", "remarks", "size", "file"), rows)
+    for root in store.roots:
+        count = sum(each.root == root for each in store.files())
+        show.note(f"{root.path}: {root.program or 'models'}, {count} files")
+
+
+@group.command("add")
+def add_folder(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with models, or one of another program's.", exists=True, file_okay=False)
+    ],
+    as_json: Json = False,
+) -> None:
+    """Use the models in a folder where they are: A1111, Forge, ComfyUI, Fooocus, InvokeAI, Stability Matrix, or any."""
+    from app.library import recognise
+    from app.library.shelf import scan_roots
+
+    settings = _settings()
+    path = folder.expanduser().absolute()
+    if path not in settings.current.model_folders:
+        settings.change(model_folders=[*settings.current.model_folders, path])
+    store = model_store()
+    root = recognise(path)
+    found = scan_roots((root,), store.memory)
+    counts = _counts(found)
+    if as_json:
+        show.data(
+            {
+                "path": str(path),
+                "program": root.program,
+                "folders": [str(each) for each in root.folders],
+                "files": counts,
+            }
+        )
+        return
+    typer.echo(f"{path}: {root.program or 'a folder with models'}, used where it is")
+    show.pairs(counts.items())
+
+
+@group.command("remove")
+def remove_folder(folder: Annotated[Path, typer.Argument(help="A folder that was added.")]) -> None:
+    """Forget a folder that was added. Nothing in it is touched."""
+    from engines.api import UserError
+
+    settings = _settings()
+    path = folder.expanduser().absolute()
+    left = [each for each in settings.current.model_folders if each != path]
+    if len(left) == len(settings.current.model_folders):
+        raise UserError("model-folder-unknown", folder=str(path), known=[str(each) for each in left] or "none")
+    settings.change(model_folders=left)
+
+
+@group.command("found")
+def found_programs(as_json: Json = False) -> None:
+    """Show the model folders of other programs in the usual places of this computer."""
+    from app.library import find_programs
+
+    roots = find_programs()
+    if as_json:
+        show.data({"roots": [{"path": str(root.path), "program": root.program} for root in roots]})
+        return
+    show.table(("program", "folder"), [(root.program, root.path) for root in roots])
+    show.note("`easel models add FOLDER` uses one where it is.")
+
+
+@group.command("verify")
+def verify_model(
+    model: Annotated[str, typer.Argument(help="A model's id or title, or a file.")], as_json: Json = False
+) -> None:
+    """Read a model's files whole, compute their checksums, and compare them with those that lie beside them."""
+    from app.library.verify import verify
+
+    store = model_store()
+    path = Path(model).absolute()
+    target = path if path.exists() else store.get(model).path
+    results = [verify(file, store.hashes) for file in _weight_files(target)]
+    if as_json:
+        show.data({"files": [each.as_json() for each in results]})
+    else:
+        show.table(("verdict", "sha256", "file"), [(each.verdict, each.hashes.sha256, each.path) for each in results])
+    if any(each.verdict == "damaged" for each in results):
+        raise typer.Exit(2)
+
+
+def _weight_files(target: Path) -> list[Path]:
+    if target.is_file():
+        return [target]
+    return sorted(path for path in target.rglob("*.safetensors") if path.is_file())
+
+
+def file_fields(file: ModelFile, store: ModelStore) -> dict[str, Any]:
+    """A file as JSON shows it."""
+    found = file.identified.as_json()
+    problem = found.pop("problem")
+    parts = (
+        {part: [str(place) for place in store.fillers(file, part)] for part in file.identified.missing}
+        if file.family
+        else {}
+    )
+    hashes = store.known_hashes(file.path)
+    return {
+        **found,
+        "name": file.name,
+        "root": str(file.root.path),
+        "program": file.root.program,
+        "fillers": parts,
+        "sha256": hashes.sha256,
+        "model_hash": hashes.model_hash,
+        "lora_hash": hashes.lora_hash,
+        "problem": {key: problem[key] for key in ("code", "title", "cause", "fixes")} if problem else None,
+    }
+
+
+def family_words(file: ModelFile) -> str:
+    """The family, or all that the file fits."""
+    return file.family or ", ".join(dict.fromkeys(family for family, _part in file.identified.fits)) or "-"
+
+
+def _remarks(file: ModelFile) -> str:
+    found = [*file.identified.variants, file.identified.quantisation]
+    found += [f"without {', '.join(file.identified.missing)}"] if file.identified.missing else []
+    found += [file.problem.title] if file.problem else []
+    return ", ".join(each for each in found if each) or "-"
+
+
+def _counts(files: tuple[ModelFile, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for file in files:
+        counts[str(file.kind)] = counts.get(str(file.kind), 0) + 1
+    return counts
+
+
+def _settings() -> SettingsStore:
+    from app.paths import Paths
+    from app.settings import SettingsStore
+
+    return SettingsStore(Paths.default().settings_file)

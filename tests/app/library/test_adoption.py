@@ -1,0 +1,140 @@
+"""Other programs' folders are used where they are: every file told right, nothing copied, nothing written there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.library import find_programs, recognise
+from app.models import ModelStore
+from engines.api import Kind, UserError
+from tests.app.library import trees
+from tests.app.library.trees import Told
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file and folder with its size and time."""
+    return {str(path): ((facts := path.lstat()).st_size, facts.st_mtime_ns) for path in sorted(folder.rglob("*"))}
+
+
+def told(store: ModelStore) -> Told:
+    return {str(each.path): (str(each.kind), each.family) for each in store.files()}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home folder with all the programs in it."""
+    return tmp_path / "home"
+
+
+def everything(home: Path) -> Told:
+    return {
+        **trees.a1111(home / "stable-diffusion-webui"),
+        **trees.comfy(home / "ComfyUI", home / "big disk"),
+        **trees.fooocus(home / "Fooocus", home / "more checkpoints"),
+        **trees.invoke(home / "invokeai"),
+        **trees.stability_matrix(home / "StabilityMatrix"),
+        **trees.hub(home / ".cache" / "huggingface" / "hub"),
+    }
+
+
+def test_every_file_of_every_program_is_told_right(home: Path, tmp_path: Path) -> None:
+    expected = everything(home)
+    before = snapshot(home)
+    found = find_programs(home, {})
+    assert {root.program for root in found} == {
+        "A1111",
+        "ComfyUI",
+        "Fooocus",
+        "InvokeAI",
+        "Stability Matrix",
+        "Hugging Face",
+    }
+    store = ModelStore([root.path for root in found], tmp_path / "cache" / "models.sqlite3")
+    assert told(store) == expected
+    assert len(expected) >= 30
+    assert snapshot(home) == before
+
+
+def test_what_can_make_pictures_is_a_model(home: Path) -> None:
+    everything(home)
+    store = ModelStore([root.path for root in find_programs(home, {})])
+    records = {record.path.name: record for record in store.all()}
+    assert records["realistic.safetensors"].loader == "single-file"
+    assert records["base.safetensors"].family == "sdxl"
+    # Lone denoisers borrow what they lack from the machine's other models, and say from where.
+    assert set(records["alone.safetensors"].sources) == {"vae", "text_encoder", "text_encoder_2"}
+    assert set(records["q.gguf"].sources) == {"vae", "text_encoder"}
+    assert all(path.exists() for path in records["q.gguf"].sources.values())
+    assert len({record.id for record in store.all()}) == len(store.all())
+    broken = {problem.path.name: problem.error.code for problem in store.problems}
+    assert broken == {"page.safetensors": "model-is-something-else"}
+
+
+def test_what_nobody_here_has_is_named(tmp_path: Path) -> None:
+    trees.put(tmp_path, {"alone.safetensors": "UNet of XL"})
+    store = ModelStore([tmp_path])
+    assert store.all() == ()
+    assert [problem.error.code for problem in store.problems] == ["model-parts-missing"]
+    assert "text_encoder_2" in store.problems[0].error.cause
+    trees.put(tmp_path, {"whole.safetensors": "checkpoint of XL"})
+    assert store.refresh()
+    assert {record.path.name for record in store.all()} == {"alone.safetensors", "whole.safetensors"}
+
+
+def test_the_persons_choice_of_a_part_wins(tmp_path: Path) -> None:
+    trees.put(
+        tmp_path, {"unet.safetensors": "UNet of 1.5", "whole.safetensors": "checkpoint of 1.5", "my.safetensors": "VAE"}
+    )
+    usual = ModelStore([tmp_path])
+    unet = usual.file(tmp_path / "unet.safetensors")
+    assert usual.fillers(unet, "vae") == (tmp_path / "whole.safetensors", tmp_path / "my.safetensors")
+    choice = {str(unet.path): {"vae": tmp_path / "my.safetensors"}}
+    chosen = ModelStore([tmp_path], chosen=lambda: choice)
+    assert chosen.get("unet").sources["vae"] == tmp_path / "my.safetensors"
+    assert chosen.get("unet").fingerprint != usual.get("unet").fingerprint
+
+
+def test_files_are_found_by_kind_family_and_name(home: Path) -> None:
+    everything(home)
+    store = ModelStore([home / "ComfyUI"])
+    assert {each.name for each in store.files(Kind.LORA, "sdxl")} == {"lora"}
+    assert (
+        {each.name for each in store.files(Kind.VAE, "sd15")}
+        == {"ft"}
+        == {each.name for each in store.files(Kind.VAE, "sdxl")}
+    )
+    assert store.find_file("LORA", Kind.LORA) == store.find_file("lora.safetensors", Kind.LORA) != None  # noqa: E711
+    assert store.find_file("sdxl", Kind.LORA) is None
+    with pytest.raises(UserError):
+        store.file(home / "nothing")
+
+
+def test_a_plain_folder_is_just_looked_through(tmp_path: Path) -> None:
+    assert recognise(tmp_path).program == ""
+    assert recognise(tmp_path / "nothing").folders == (tmp_path / "nothing",)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: &a [1]\nb: *a\n", "{", "- 1\n", "\ttab", "x: " + "[" * 5000, "a:\n  base_path: 3\n  loras: [1]\n"]
+)
+def test_a_damaged_settings_file_of_another_program_is_no_error(text: str, tmp_path: Path) -> None:
+    (tmp_path / "models" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "custom_nodes").mkdir()
+    (tmp_path / "extra_model_paths.yaml").write_text(text)
+    assert recognise(tmp_path).folders == (tmp_path / "models",)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    trees.put(tmp_path, {"a/b/c.safetensors": "VAE"})
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "a" / "broken.safetensors").symlink_to(tmp_path / "gone.safetensors")
+    store = ModelStore([tmp_path])
+    assert [each.path.name for each in store.files(Kind.VAE)] == ["c.safetensors"]
+    if os.getuid():
+        (tmp_path / "secret").mkdir(mode=0o000)
+        store.rescan()
