@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app import machine
+from app.backend import suits
+from app.cards import cards
 from app.models import ModelStore
 from app.paths import STARTER, Paths
 from app.places import check_writable, readable
 from app.settings import SettingsStore
-from engines.api import EaselError
+from engines.api import EaselError, ResourceError
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ def examine(paths: Paths) -> tuple[Finding, ...]:
         ("Python", _python),
         ("Engine", _packages),
         ("Graphics card", _gpu),
+        ("Graphics card", _suits),
         ("Memory", _memory),
         ("Disk", lambda: _disk(paths)),
         ("Folders", lambda: _folders(paths)),
@@ -111,6 +114,17 @@ def _card(card: machine.Gpu) -> Finding:
             "Install the CUDA version of Easel.",
         )
     return Finding("Graphics card", Verdict.OK, detail)
+
+
+def _suits() -> tuple[Finding, ...]:
+    """Whether the torch that is here has programs for the card, and the driver is new enough for it."""
+    mismatch = suits(machine.package_version("torch"), cards(), sys.platform)
+    if mismatch is None:
+        return ()
+    message = ResourceError(mismatch.code, **mismatch.values).message
+    # With an old driver torch takes the processor by itself; without kernels it would fail at its first step.
+    verdict = Verdict.WARN if mismatch.code == "gpu-driver-old" else Verdict.FAIL
+    return (Finding("Graphics card", verdict, f"{message.title} {message.cause}", " ".join(message.fixes)),)
 
 
 def _memory() -> Finding:

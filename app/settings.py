@@ -81,7 +81,8 @@ class SettingsStore:
             data = json.loads(text)
             version = data["schema_version"]
             if version > SCHEMA_VERSION:
-                return self._set_aside(f"version-{int(version)}", f"it is from a newer Easel (version {version})")
+                usual = self._set_aside(f"version-{int(version)}", f"it is from a newer Easel (version {version})")
+                return self._of_this_version() or usual
             return Settings.model_validate(migrate(data))
         except (ValueError, TypeError, KeyError, RecursionError) as error:  # ValidationError is a ValueError
             return self._set_aside("broken", _short(error))
@@ -109,10 +110,28 @@ class SettingsStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists():
                 shutil.copyfile(self.path, self.path.with_suffix(".last.json"))
+                self._keep_other_version()
             write_atomic(self.path, (settings.model_dump_json(indent=1) + "\n").encode())
         except OSError as error:
             why = error.strerror or str(error)
             raise UserError("settings-not-saved", path=str(self.path), why=why) from error
+
+    def _keep_other_version(self) -> None:
+        """Before a file of another version is written over, keep a copy: an Easel of that version will find it again."""
+        version = _version_in(self.path)
+        if version is not None and version != SCHEMA_VERSION:
+            shutil.copyfile(self.path, self._copy_of(version))
+
+    def _of_this_version(self) -> Settings | None:
+        """What this version had when a newer one took over; after a rollback that is better than the defaults."""
+        try:
+            data = json.loads(self._copy_of(SCHEMA_VERSION).read_text(encoding="utf-8"))
+            return Settings.model_validate(data) if data["schema_version"] == SCHEMA_VERSION else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def _copy_of(self, version: int) -> Path:
+        return self.path.with_name(f"{self.path.stem}.version-{version}.json")
 
     def _set_aside(self, mark: str, why: str) -> Settings:
         """Keep a copy under a name that no save touches, and go on with the defaults."""
@@ -134,6 +153,14 @@ def migrate(data: dict[str, Any]) -> dict[str, Any]:
         data = MIGRATIONS[version](data)
         version += 1
     return {**data, "schema_version": SCHEMA_VERSION}
+
+
+def _version_in(path: Path) -> int | None:
+    try:
+        version = json.loads(path.read_text(encoding="utf-8"))["schema_version"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return version if isinstance(version, int) else None
 
 
 def _free_name(path: Path) -> Path:

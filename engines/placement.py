@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engines.errors import ResourceError
 from engines.family import EngineFamily
 from engines.records import ModelRecord
+
+DEVICE_VARIABLE = "EASEL_DEVICE"
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,37 @@ def decide_placement(facts: MachineFacts, record: ModelRecord, family: EngineFam
 
 
 def machine_facts() -> MachineFacts:
-    """Ask torch and the system. Imports torch: call it in the worker."""
+    """Ask torch and the system. Imports torch: call it in the worker.
+
+    EASEL_DEVICE=cpu leaves the card alone. Raises `ResourceError("gpu-no-kernels")` where torch would fail at its first step.
+    """
     import psutil
     import torch
 
-    if torch.cuda.is_available():
+    if os.environ.get(DEVICE_VARIABLE, "").lower() != "cpu" and torch.cuda.is_available():
+        check_kernels(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
         free, _total = torch.cuda.mem_get_info()
         return MachineFacts("cuda", free, torch.cuda.is_bf16_supported(), torch.cuda.get_device_name())
     return MachineFacts("cpu", psutil.virtual_memory().available, False, "processor")
+
+
+def check_kernels(name: str, capability: tuple[int, int], built_for: Sequence[str]) -> None:
+    """Raise `ResourceError("gpu-no-kernels")` when torch has no program for the card: "no kernel image is available".
+
+    `built_for` is torch's own list: ["sm_80", "sm_90", "compute_120"]. A program for 8.6 runs on 8.9 too, and one in the
+    intermediate form (compute_120) is compiled for any newer card. AMD's names (gfx1100) are not looked at: torch refuses those
+    cards by itself.
+    """
+    numbers = [
+        (each.split("_")[0], int("".join(filter(str.isdigit, each.split("_")[1])))) for each in built_for if "_" in each
+    ]
+    card = capability[0] * 10 + capability[1]
+    if not numbers or any(
+        number <= card and (kind == "compute" or number // 10 == capability[0]) for kind, number in numbers
+    ):
+        return
+    import torch
+
+    known = ", ".join(f"{number // 10}.{number % 10}" for _kind, number in numbers)
+    values = {"card": name, "capability": f"{capability[0]}.{capability[1]}", "torch": str(torch.__version__)}
+    raise ResourceError("gpu-no-kernels", **values, known=known)

@@ -2,6 +2,10 @@
 rem Runs Easel's command line: tools\run-cmd generate "a red apple". The first call makes the environment.
 setlocal
 set "root=%~dp0.."
+rem After an update the version that .easel\current names is the one to run.
+set "version="
+if exist "%root%\.easel\current" set /p version=<"%root%\.easel\current"
+if defined version if exist "%root%\.easel\versions\%version%\tools\run-cmd.bat" call "%root%\.easel\versions\%version%\tools\run-cmd.bat" %* & exit /b
 set "stale=%EASEL_BACKEND%"
 if not exist "%root%\.venv\easel-ready" set "stale=1"
 rem xcopy /d /l lists the project file when it is newer than the stamp, and copies nothing.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import downloads, generate, jobs, models, presets, rollback, shelves, system
+from app.cli import backend, downloads, generate, jobs, models, presets, rollback, shelves, system
 
 cli = typer.Typer(
     name="easel",
@@ -40,6 +40,7 @@ cli.command("info")(models.info_file)
 cli.command("resume")(jobs.resume)
 cli.command("cache-models")(downloads.cache_models)
 cli.command("catalogue")(downloads.catalogue)
+cli.command("backend")(backend.backend)
 cli.command("rollback")(rollback.rollback)
 cli.add_typer(jobs.group, name="jobs")
 cli.add_typer(presets.group, name="presets")

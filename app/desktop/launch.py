@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import webbrowser
 from types import FrameType
 
 import typer
 
+from app.backend import suits
+from app.cards import cards
 from app.desktop.instance import Instance
 from app.desktop.options import Options
 from app.desktop.running import Running
 from app.desktop.screen import why_no_window
 from app.logs import setup_logging
+from app.machine import package_version
 from app.paths import Paths
 from app.settings import SettingsStore
 from engines.api import ResourceError, use_language
@@ -48,6 +52,7 @@ def _show_the_first(instance: Instance) -> int:
 def _open(paths: Paths, options: Options, language: str, theme: str, instance: Instance) -> int:
     running = Running(paths, options)
     reason = "" if options.browser or options.listen else why_no_window()
+    threading.Thread(target=_look_at_cards, name="cards", daemon=True).start()
     if options.browser or options.listen or reason:
         if reason:
             typer.echo(f"No window can be shown: {reason}. Easel opens in the browser.", err=True)
@@ -55,6 +60,16 @@ def _open(paths: Paths, options: Options, language: str, theme: str, instance: I
     from app.desktop.shell import Shell
 
     return Shell(paths, running, instance, language, theme).run()
+
+
+def _look_at_cards() -> None:
+    """Say it at the start when this torch and the card do not go together; `easel doctor` and the first picture say it too."""
+    mismatch = suits(package_version("torch"), cards(), sys.platform)
+    if mismatch is not None:
+        message = ResourceError(mismatch.code, **mismatch.values).message
+        log.warning("%s %s", message.title, message.cause)
+        for line in (message.title, message.cause, *message.fixes):
+            typer.echo(line, err=True)
 
 
 def open_in_browser(running: Running, instance: Instance) -> int:

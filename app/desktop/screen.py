@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import os
@@ -10,9 +11,13 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+WEBVIEW2_PAGE = "https://developer.microsoft.com/microsoft-edge/webview2/"
+
 
 def why_no_window(environ: Mapping[str, str] = os.environ) -> str:
     """Empty when a window can be shown, else the reason in plain words."""
+    if sys.platform == "win32":
+        return _webview2()
     if sys.platform != "linux":
         return ""
     if find_spec("PySide6") is None or find_spec("webview") is None:
@@ -24,6 +29,24 @@ def why_no_window(environ: Mapping[str, str] = os.environ) -> str:
     if not environ.get("DISPLAY"):
         return "there is no screen: neither DISPLAY nor WAYLAND_DISPLAY is set"
     return _x11_server() or _x11_plugin()
+
+
+def _webview2() -> str:
+    """Whether Microsoft's WebView2 is there, looked for as Microsoft says; without it pywebview would take an ancient browser."""
+    if sys.platform == "win32":
+        import winreg
+
+        client = r"Microsoft\EdgeUpdate\Clients\{F3017226-FE2A-4295-8BDF-00C3A9A7E4C5}"
+        places = (
+            (winreg.HKEY_LOCAL_MACHINE, rf"SOFTWARE\WOW6432Node\{client}"),
+            (winreg.HKEY_CURRENT_USER, rf"Software\{client}"),
+        )
+        for root, place in places:
+            with contextlib.suppress(OSError), winreg.OpenKey(root, place) as key:
+                if str(winreg.QueryValueEx(key, "pv")[0]) not in ("", "0.0.0.0"):
+                    return ""
+        return f"Microsoft's WebView2 is not installed; {WEBVIEW2_PAGE} has it"
+    return ""
 
 
 def _x11_server() -> str:

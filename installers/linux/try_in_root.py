@@ -1,0 +1,182 @@
+"""Try both Linux installers in a clean root folder without Python: installed, used, updated, undone, removed.
+
+    installers/linux/try_in_root.py ROOT --deb FILE --run FILE [--screenshots FOLDER]
+
+Needs root's rights, debootstrap, Xvfb and a Debian mirror. ROOT is made when it is not there, and used again when it is.
+Everything is done in there by a user `tester`; the screen is one without a viewer, outside of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SMOKE = HERE.parent.parent / "packaging" / "smoke.py"
+MIRROR = os.environ.get("EASEL_DEBIAN_MIRROR", "http://deb.debian.org/debian")
+USER, HOME = "tester", "home/tester"
+# What every desktop has and the smallest Debian has not: a program that opens files, letters to write with.
+DESKTOP = ("xdg-utils", "desktop-file-utils", "shared-mime-info", "fonts-dejavu-core", "ca-certificates")
+QUIET = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+
+
+def main() -> int:
+    """Try them; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Try the Linux installers in a clean root folder.")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--deb", type=Path)
+    parser.add_argument("--run", type=Path)
+    parser.add_argument("--screenshots", type=Path)
+    arguments = parser.parse_args()
+    root = arguments.root.absolute()
+    make_root(root)
+    # Chromium's sandbox makes a namespace for its user, which the kernel refuses to whoever is in a chroot.
+    os.environ["QTWEBENGINE_DISABLE_SANDBOX"] = "1"
+    if arguments.deb:
+        try_deb(root, arguments.deb.absolute(), arguments.screenshots)
+    if arguments.run:
+        try_run(root, arguments.run.absolute(), arguments.screenshots)
+    return 0
+
+
+def make_root(root: Path) -> None:
+    """A Debian of the smallest kind, with a user and without Python."""
+    if not (root / HOME).is_dir():
+        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", str(root), MIRROR], check=True)
+        inside(root, "apt-get", "update", "-q")
+        inside(root, "apt-get", "install", "-q", "-y", "--no-install-recommends", *DESKTOP)
+        inside(root, "useradd", "--create-home", USER)
+    for name in ("proc", "dev"):
+        if not os.path.ismount(root / name):
+            subprocess.run(["mount", "--rbind", f"/{name}", str(root / name)], check=True)
+    if list((root / "usr" / "bin").glob("python*")):
+        raise SystemExit("there is a Python in the root folder, so this would show nothing")
+
+
+def inside(root: Path, *words: str, user: str = "") -> str:
+    """Run a command in the root folder; returns what it printed."""
+    owner = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
+    home = f"/home/{user}" if user else "/root"
+    variables = [f"{name}={value}" for name, value in {"HOME": home, "PATH": os.environ["PATH"], **QUIET}.items()]
+    command = ["chroot", str(root), *owner, "env", "-i", *variables, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)} left with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def files(root: Path) -> set[str]:
+    """Every file of the system and of the user, to see what stays behind."""
+    found: set[str] = set()
+    for top in ("etc", "opt", "usr", "home"):
+        for folder, _, names in os.walk(root / top):
+            found |= {str(Path(folder, name).relative_to(root)) for name in names}
+    return found
+
+
+def traces(before: set[str], root: Path) -> Iterator[str]:
+    """What is there now and was not before, but for lists that the system makes of everything that is installed."""
+    made = (
+        "mimeinfo.cache",
+        "icon-theme.cache",
+        "/mime/",
+        "ld.so.cache",
+        ".cache/fontconfig",
+        "/.pki/",
+        "/share/mime/",
+    )
+    yield from (name for name in sorted(files(root) - before) if not any(part in name for part in made))
+
+
+def put_data(root: Path) -> dict[Path, bytes]:
+    """Something of the user's own, which has to be there afterwards byte for byte."""
+    data = {
+        root / HOME / ".local/share/easel/presets/text-to-image/mine.yaml": b"schema_version: 2\n",
+        root / HOME / ".config/easel/settings.json": b'{"schema_version": 1}\n',
+        root / HOME / "Pictures/Easel/mine.png": b"\x89PNG",
+    }
+    for path, content in data.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    inside(root, "chown", "-R", f"{USER}:{USER}", f"/{HOME}")
+    return data
+
+
+def smoke(root: Path, program: str, screenshot: Path | None) -> None:
+    """The smoke test of the bundle, in there."""
+    command = [sys.executable, str(SMOKE), program, "--root", str(root), "--user", USER]
+    shot = ["--screenshot", str(screenshot)] if screenshot else []
+    if subprocess.run([*command, *shot], check=False).returncode:
+        raise SystemExit(f"{program} did not pass its smoke test in {root}")
+
+
+def try_deb(root: Path, deb: Path, screenshots: Path | None) -> None:
+    """The Debian package, with what it depends on."""
+    name = "easel.deb"
+    shutil.copyfile(deb, root / "tmp" / name)
+    depends = [word.split("(")[0].strip() for word in _field(deb, "Depends").split(",")]
+    started = time.monotonic()
+    inside(root, "apt-get", "install", "-q", "-y", "--no-install-recommends", *depends)
+    before, data = files(root), put_data(root)
+    dependencies = time.monotonic() - started
+    started = time.monotonic()
+    inside(root, "dpkg", "-i", f"/tmp/{name}")
+    print(
+        f"ok   deb installed in {time.monotonic() - started:.1f} s (what it depends on: {dependencies:.1f} s)",
+        flush=True,
+    )
+    kind = inside(root, "xdg-mime", "query", "filetype", "/usr/share/doc/easel/copyright", user=USER)
+    default = inside(root, "xdg-mime", "query", "default", "application/x-easel-preset", user=USER).strip()
+    if default != "app.easel.Easel.desktop":
+        raise SystemExit(f"a preset is opened by {default!r} ({kind})")
+    smoke(root, "/usr/bin/easel", screenshots / "deb.png" if screenshots else None)
+    for action in ("--remove", "--purge"):
+        inside(root, "dpkg", action, "easel")
+    _check_gone("deb", root, before | {str(path.relative_to(root)) for path in data}, data)
+
+
+def try_run(root: Path, run: Path, screenshots: Path | None) -> None:
+    """The file that installs for one person, twice, as an update is."""
+    before, data = files(root), put_data(root)
+    place = root / HOME / "Downloads"
+    place.mkdir(exist_ok=True)
+    shutil.copyfile(run, place / "easel.run")
+    inside(root, "chown", "-R", f"{USER}:{USER}", f"/{HOME}/Downloads")
+    command = ("sh", f"/{HOME}/Downloads/easel.run", "--", "--no-start")
+    started = time.monotonic()
+    inside(root, *command, user=USER)
+    print(f"ok   run installed in {time.monotonic() - started:.1f} s", flush=True)
+    base = root / HOME / ".local/opt/easel"
+    smoke(root, f"/{HOME}/.local/bin/easel", screenshots / "run.png" if screenshots else None)
+    inside(root, *command, user=USER)
+    first, second = (base / "current").read_text().split()
+    inside(root, f"/{HOME}/.local/bin/easel", "rollback", user=USER)
+    if (base / "current").read_text().split() != [second, first]:
+        raise SystemExit(f"after a rollback `current` says {(base / 'current').read_text()!r}")
+    print(f"ok   run installed again as {first}, rolled back to {second}", flush=True)
+    inside(root, f"/{HOME}/.local/opt/easel/uninstall", user=USER)
+    shutil.rmtree(place)
+    _check_gone("run", root, before | {str(path.relative_to(root)) for path in data}, data)
+
+
+def _check_gone(what: str, root: Path, before: set[str], data: dict[Path, bytes]) -> None:
+    changed = [str(path) for path, content in data.items() if path.read_bytes() != content]
+    left = list(traces(before, root))
+    if changed or left:
+        raise SystemExit(f"{what}: changed {changed}, left behind {left}")
+    print(f"ok   {what} removed; nothing left but the person's own, byte for byte", flush=True)
+
+
+def _field(deb: Path, name: str) -> str:
+    done = subprocess.run(["dpkg-deb", "--field", str(deb), name], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
