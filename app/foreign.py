@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.drafts import Draft
+from app.sampler_names import recognised, schedule_of
 from app.wishes import Quality, Shape
-from engines.api import SAMPLER_REGISTRY, SEED_MAX, EaselError, FileMetadata
+from engines.api import SEED_MAX, EaselError, FileMetadata
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,25 @@ def readable(settings: Mapping[str, str]) -> dict[str, Any]:
             values[name] = read(settings[key])
         except (ValueError, EaselError):
             log.info("a setting of the file cannot be used key=%s", key)
+    _schedule_in_sampler(settings, values)
+    _distilled(settings, values)
     return values
+
+
+def _schedule_in_sampler(settings: Mapping[str, str], values: dict[str, Any]) -> None:
+    """Older files, and programs with names of their own, say both in one word."""
+    if "scheduler" not in values and "sampler" in values and (schedule := recognised(settings["Sampler"])[1]):
+        values["scheduler"] = schedule
+
+
+def _distilled(settings: Mapping[str, str], values: dict[str, Any]) -> None:
+    """Models with guidance built in are asked with a scale of 1, and the number that counts has a key of its own."""
+    try:
+        distilled = float(settings["Distilled CFG Scale"])
+    except (KeyError, ValueError):
+        return
+    if values.get("guidance", 1.0) == 1.0:
+        values["guidance"] = distilled
 
 
 def summary(found: FileMetadata) -> dict[str, str]:
@@ -62,11 +81,7 @@ def _seed(text: str) -> int:
 
 
 def _sampler(text: str) -> str:
-    return SAMPLER_REGISTRY.samplers.get(text).key
-
-
-def _schedule(text: str) -> str:
-    return SAMPLER_REGISTRY.schedules.get(text).key
+    return recognised(text)[0]
 
 
 INFOTEXT_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
@@ -74,7 +89,7 @@ INFOTEXT_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "Negative prompt": ("negative_prompt", str),
     "Steps": ("steps", int),
     "Sampler": ("sampler", _sampler),
-    "Schedule type": ("scheduler", _schedule),
+    "Schedule type": ("scheduler", schedule_of),
     "CFG scale": ("guidance", float),
     "Seed": ("seed", _seed),
     "Size-1": ("width", int),

@@ -9,6 +9,8 @@ from engines.api import SAMPLER_REGISTRY, EngineFamily, UserError, default_sched
 
 # Names of other programs that are not among a sampler's own other names.
 SAMPLERS: Mapping[str, str] = {
+    "euler_a": "Euler a",
+    "kdpm_2": "DPM2",
     "k_dpmpp_2m": "DPM++ 2M",
     "k_dpmpp_sde": "DPM++ SDE",
     "k_dpmpp_2m_sde": "DPM++ 2M SDE",

@@ -44,7 +44,8 @@ class ModelRecord:
     `loader` is a key of the loader registry, `weight_bytes` the size of its tensors on disk. `variants` are keys of the
     family's `detection.variants`: "inpaint", "turbo". `sources` says for parts that are not at `path` which file or folder
     has them; "config" there is a folder with the parts' configurations, for a single file that needs other ones than those
-    that Easel brings for its family.
+    that Easel brings for its family. `hashes` are the sha256
+    of the weight files that are known, by name below `path`, and those of LoRAs by "lora:name".
     """
 
     id: str
@@ -57,6 +58,7 @@ class ModelRecord:
     licence: str = ""
     description: str = ""
     fingerprint: str = ""
+    hashes: dict[str, str] = field(default_factory=dict)
     bundled: bool = False
     variants: tuple[str, ...] = ()
     sources: dict[str, Path] = field(default_factory=dict)

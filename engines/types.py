@@ -43,6 +43,30 @@ class VideoFormat(StrEnum):
         return f"{kind}/{self.suffix[1:]}"
 
 
+class ImageFormat(StrEnum):
+    """What a picture is saved as."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+    AVIF = "avif"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ImageFormat | None:
+        """The other name of JPEG."""
+        return cls.JPEG if str(value).strip().lower() == "jpg" else None
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its files."""
+        return ".jpg" if self is ImageFormat.JPEG else f".{self}"
+
+    @property
+    def media_type(self) -> str:
+        """The type that a browser is told."""
+        return f"image/{self}"
+
+
 class Task(StrEnum):
     """What is made out of what."""
 
@@ -133,6 +157,7 @@ class GenerationRequest(BaseModel):
     )
     last_image: str | None = Field(default=None, description="the picture that a video ends with")
     init_video: str | None = Field(default=None, description="the video to start from")
+    image_format: ImageFormat = Field(default=ImageFormat.PNG, description="what a picture is saved as")
     video_format: VideoFormat = Field(default=VideoFormat.WEBM, description="what a video is saved as")
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engines.media.images import fit, keep_unmasked, open_image, open_mask, picture_size
 from engines.media.infotext import parse_infotext, write_infotext
-from engines.media.png import save_png
+from engines.media.picture_files import save_picture
 from engines.media.read import FileMetadata, read_metadata, read_metadata_of
 
 __all__ = [
@@ -17,6 +17,6 @@ __all__ = [
     "picture_size",
     "read_metadata",
     "read_metadata_of",
-    "save_png",
+    "save_picture",
     "write_infotext",
 ]

@@ -11,6 +11,8 @@ from engines.types import Emphasis, GenerationRequest
 
 NEGATIVE = "Negative prompt:"
 PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+JSON_PAIR = re.compile(r",\s*(Hashes|Civitai resources|Civitai metadata):\s*(\{[^}]*\}|\[[^\]]*\])")
+LORA = "lora:"  # before a LoRA's name among a record's hashes
 SCHEDULE_SUFFIXES = ("Karras", "Exponential", "SGM Uniform", "Simple", "Beta")
 # A1111's spelling where it differs from ours.
 SCHEDULE_TYPES = {"SGM uniform": "SGM Uniform"}
@@ -20,17 +22,19 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
     """The infotext of one picture. Keys that are not known are left out: an absent key means the default."""
     settings = {
         "Steps": request.steps,
-        "Sampler": request.sampler,
+        "Sampler": request.sampler.removesuffix(" flow"),  # a flow model's Euler is Euler to everybody else
         "Schedule type": SCHEDULE_TYPES.get(request.scheduler, request.scheduler),
         "CFG scale": _number(request.guidance),
         "Seed": request.seed,
         "Size": f"{request.width}x{request.height}",
         "Frames": request.frames if request.task.makes_video else None,
         "FPS": request.fps if request.task.makes_video else None,
+        "Model hash": model_hash(record),
         "Model": _name(record.title),
         "Denoising strength": _number(request.strength) if request.task.uses_strength else None,
         "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
         "Emphasis": str(request.emphasis) if request.emphasis is not Emphasis.ORIGINAL else None,
+        "Lora hashes": lora_hashes(record),
         "RNG": "CPU",
         "Version": _name(f"Easel {facts.get('easel', '')}".strip()),
     }
@@ -41,22 +45,43 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
     return "\n".join(lines).strip()
 
 
+def model_hash(record: ModelRecord) -> str | None:
+    """The first ten digits of a checkpoint's sha256, as everybody names it; None for a folder, and while it is not known."""
+    found = record.hashes.get(record.path.name, "") if record.path.suffix else ""
+    return found[:10] or None
+
+
+def lora_hashes(record: ModelRecord) -> str | None:
+    """ "name: 12 digits, name: 12 digits" of the LoRAs whose hashes are known, as A1111 computes them."""
+    found = {key.removeprefix(LORA): value for key, value in record.hashes.items() if key.startswith(LORA)}
+    return ", ".join(f"{_name(name)}: {value[:12]}" for name, value in found.items()) or None
+
+
 def parse_infotext(text: str) -> dict[str, str]:
     """Keys and values as strings, with "Prompt" and "Negative prompt" beside the settings.
 
-    The last line counts as settings when it holds at least three pairs. Older files carry the schedule in the sampler's
-    name ("DPM++ 2M Karras"): it is split off. "Size" comes as "Size-1" and "Size-2" too.
+    The last line that begins with "Steps: ", else the last of all, counts as settings when it holds at least three pairs.
+    Older files carry the schedule in the sampler's name ("DPM++ 2M Karras"): it is split off. "Size" comes as "Size-1"
+    and "Size-2" too.
     """
-    *lines, last = text.strip().split("\n")
-    pairs = PAIR.findall(last)
-    if len(pairs) < 3:
-        lines, pairs = [*lines, last], []
+    lines, plain, extra = _split_settings(text.replace("\r\n", "\n").strip().split("\n"))
     prompt, negative = _split_prompts(lines)
     values = {"Prompt": prompt, "Negative prompt": negative}
-    for key, value in pairs:
+    for key, value in PAIR.findall(plain):
         _take(values, key, _unquote(value))
+    values |= extra
     _split_sampler(values)
     return values
+
+
+def _split_settings(lines: list[str]) -> tuple[list[str], str, dict[str, str]]:
+    """The prompts' lines, the line of settings, and its values that are JSON and not quoted ("Hashes: {…}")."""
+    at = next((place for place in range(len(lines) - 1, -1, -1) if lines[place].startswith("Steps: ")), len(lines) - 1)
+    extra = dict(JSON_PAIR.findall(lines[at]))
+    plain = JSON_PAIR.sub("", lines[at])
+    if len(PAIR.findall(plain)) < 3:
+        return lines, "", {}
+    return lines[:at], plain, extra
 
 
 def _split_prompts(lines: list[str]) -> tuple[str, str]:

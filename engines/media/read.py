@@ -1,4 +1,4 @@
-"""Read how a picture was made. Foreign data is shown or ignored, never run, and never an error."""
+"""Read how a picture was made, whichever program made it. Foreign data is shown or ignored, never run, never an error."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from engines.errors import UserError
+from engines.media.foreign import understand
 from engines.media.infotext import parse_infotext
-from engines.media.png import INFOTEXT_KEY, RECORD_KEY, RECORD_VERSION
+from engines.media.record import INFOTEXT_KEY, RECORD_KEY, RECORD_VERSION
+from engines.media.texts import beside, texts_of
 from engines.media.video_read import is_video, video_tags
-from engines.media.video_save_as import moving_records
 from engines.types import GenerationRequest
 
 log = logging.getLogger(__name__)
@@ -23,46 +24,58 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FileMetadata:
-    """What a file says of itself. `kind` is "easel", "a1111" or "unknown"; `request` is there for Easel's own files."""
+    """What a file says of itself.
+
+    `kind` names the program ("easel", "a1111", "forge", "sdnext", "fooocus", "swarmui", "invokeai", "comfyui", "novelai")
+    or is "unknown". `request` is there for Easel's own files, `settings` has A1111's keys for everybody's, `infotext` is
+    A1111's text where there is one, `raw` is whatever stood in the file, to be shown.
+    """
 
     kind: str
     request: GenerationRequest | None = None
     infotext: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
+    raw: str = ""
 
 
 def read_metadata(path: Path) -> FileMetadata:
     """The records of a picture or a video. Raises `UserError` only when the file is missing or is neither picture nor video."""
     if not path.is_file():
         raise UserError("file-missing", path=str(path))
-    return _understood(video_tags(path) if is_video(path) else _text_chunks(path, str(path)))
+    texts = video_tags(path) if is_video(path) else _texts(path, str(path))
+    return _understood(texts if {INFOTEXT_KEY, RECORD_KEY} <= set(texts) else {**beside(path), **texts})
 
 
 def read_metadata_of(data: bytes, name: str = "the picture") -> FileMetadata:
     """The same for a picture's bytes. Raises `UserError` only when they are not a picture's."""
-    return _understood(_text_chunks(BytesIO(data), name))
+    return _understood(_texts(BytesIO(data), name))
 
 
-def _understood(chunks: dict[str, str]) -> FileMetadata:
-    infotext = chunks.get(INFOTEXT_KEY)
-    settings = parse_infotext(infotext) if infotext else {}
-    record = _json_object(chunks.get(RECORD_KEY, ""))
-    request = _request(record)
-    kind = "easel" if request else "a1111" if "Steps" in settings else "unknown"
-    return FileMetadata(kind, request, infotext, settings, record)
-
-
-def _text_chunks(source: Path | BytesIO, name: str) -> dict[str, str]:
-    from PIL import Image
-
+def _texts(source: Path | BytesIO, name: str) -> dict[str, str]:
     try:
-        with Image.open(source) as picture:
-            if records := moving_records(picture):
-                return records
-            return {str(key): str(value) for key, value in picture.info.items() if isinstance(value, str)}
+        return texts_of(source)
     except Exception as error:  # Pillow raises many kinds for files that are not pictures
         raise UserError("file-not-a-picture", path=name) from error
+
+
+def _understood(texts: dict[str, str]) -> FileMetadata:
+    record = _json_object(texts.get(RECORD_KEY, ""))
+    request = _request(record)
+    text = texts.get(INFOTEXT_KEY)
+    if request is not None:
+        return FileMetadata("easel", request, text, parse_infotext(text) if text else {}, record, text or "")
+    found = understand(texts)
+    if found is None:
+        return FileMetadata("unknown", None, text, parse_infotext(text) if text else {}, record, _raw(texts))
+    infotext = found.raw if "Steps" in parse_infotext(found.raw) else None
+    return FileMetadata(found.kind, None, infotext, found.settings, record, found.raw)
+
+
+def _raw(texts: dict[str, str]) -> str:
+    """What a person may recognise: the texts with their names, without the bulk that cameras and editors write."""
+    shown = {key: text for key, text in texts.items() if not key.startswith(("XML", "icc", "exif")) and text.strip()}
+    return "\n".join(f"{key}: {text[:10_000]}" for key, text in shown.items())
 
 
 def _json_object(text: str) -> dict[str, Any]:

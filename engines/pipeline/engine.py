@@ -75,7 +75,7 @@ class DiffusersEngine:
     def _picture(
         self, request: GenerationRequest, index: int, images: int, ctx: RunContext, seconds: dict[str, float]
     ) -> Artifact:
-        if (path := _picture_path(ctx, index)).is_file():
+        if (path := _picture_path(ctx, request, index)).is_file():
             return _finished_before(path, request, index)
         pipe = self._pipeline(request)
         ctx.on_progress(Progress(Stage.ENCODE, image=index, images=images))
@@ -145,10 +145,12 @@ class DiffusersEngine:
         assert self._record is not None
         if request.task is Task.INPAINT:
             picture = media.keep_unmasked(picture, *fitted_pictures(request, ctx))
-        path = _picture_path(ctx, index)
-        media.save_png(picture, path, request, self._record, self._facts(), with_metadata=ctx.with_metadata)
+        path = _picture_path(ctx, request, index)
+        media.save_picture(picture, path, request, self._record, self._facts(), with_metadata=ctx.with_metadata)
         ctx.checkpoint.unlink(missing_ok=True)
-        return Artifact(index, path, "image/png", request.seed, picture.width, picture.height, notes)
+        return Artifact(
+            index, path, request.image_format.media_type, request.seed, picture.width, picture.height, notes
+        )
 
     def _facts(self) -> dict[str, str]:
         assert self._placement is not None
@@ -165,14 +167,14 @@ class DiffusersEngine:
         return self._placement.device
 
 
-def _picture_path(ctx: RunContext, index: int) -> Path:
-    return ctx.staging / f"image-{index:04d}.png"
+def _picture_path(ctx: RunContext, request: GenerationRequest, index: int) -> Path:
+    return ctx.staging / f"image-{index:04d}{request.image_format.suffix}"
 
 
 def _finished_before(path: Path, request: GenerationRequest, index: int) -> Artifact:
     """A picture that a stopped run finished and nobody published: it was saved atomically, so it is whole."""
     log.info("image=%d was finished before", index)
-    return Artifact(index, path, "image/png", request.seed, request.width, request.height)
+    return Artifact(index, path, request.image_format.media_type, request.seed, request.width, request.height)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engines.errors import UserError
-from engines.media import fit, open_image, open_mask, parse_infotext, read_metadata, save_png, write_infotext
+from engines.media import fit, open_image, open_mask, parse_infotext, read_metadata, save_picture, write_infotext
 from engines.records import ModelRecord
 from engines.types import GenerationRequest, Task
 
@@ -41,7 +41,7 @@ def request(**fields: Any) -> GenerationRequest:
 
 def saved(folder: Path, **fields: Any) -> Path:
     path = folder / "picture.png"
-    save_png(Image.new("RGB", (64, 48), "red"), path, request(**fields), RECORD, FACTS)
+    save_picture(Image.new("RGB", (64, 48), "red"), path, request(**fields), RECORD, FACTS)
     return path
 
 
@@ -95,7 +95,7 @@ def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_without_metadata_there_is_none(tmp_path: Path) -> None:
     path = tmp_path / "bare.png"
-    save_png(Image.new("RGB", (8, 8)), path, request(), RECORD, FACTS, with_metadata=False)
+    save_picture(Image.new("RGB", (8, 8)), path, request(), RECORD, FACTS, with_metadata=False)
     with Image.open(path) as picture:
         assert picture.info == {}
 
