@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -134,8 +135,15 @@ class DraftStore:
 class DraftResolver:
     """From a draft to a request: the same `resolve` as everywhere, with shape and quality turned into numbers."""
 
-    def __init__(self, models: ModelStore, presets: PresetStore, inputs: InputStore) -> None:
-        self._models, self._presets, self._inputs = models, presets, inputs
+    def __init__(
+        self,
+        models: ModelStore,
+        presets: PresetStore,
+        inputs: InputStore,
+        usual: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        """`usual` gives the fields that the settings decide."""
+        self._models, self._presets, self._inputs, self._usual = models, presets, inputs, usual
 
     def resolve(self, draft: Draft) -> Resolved:
         """The request of the draft, each value with its origin. Raises `UserError` as `app.resolve.resolve` does."""
@@ -164,7 +172,8 @@ class DraftResolver:
             values["mask"] = draft.mask or None
         preset = self._presets.get(draft.preset) if draft.preset else None
         model = draft.model or None
-        return resolve(models=self._models, preset=preset, model=model, values={**values, **wishes, **draft.values})
+        wished = {**values, **wishes, **draft.values}
+        return resolve(models=self._models, preset=preset, model=model, values=wished, usual=self._usual())
 
     def _picture(self, draft: Draft) -> tuple[int, int] | None:
         if not draft.init_image:

@@ -40,7 +40,7 @@ from engines.api import (
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".webm"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".mp4", ".webm"})
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pictures (
     id TEXT PRIMARY KEY, path TEXT NOT NULL, created REAL NOT NULL, day TEXT NOT NULL, task TEXT NOT NULL,

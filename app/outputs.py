@@ -13,6 +13,8 @@ from app.jobs import Job
 from app.names import slug
 from engines.api import Artifact, ResourceError
 
+SIDECARS = (".txt", ".json")
+
 
 class OutputStore:
     """Publishes artifacts into `folder`, one folder a day."""
@@ -43,6 +45,9 @@ class OutputStore:
             target = self._place(job, artifact, folder, temporary)
         finally:
             temporary.unlink(missing_ok=True)
+        for sidecar in sidecars(artifact.path):
+            shutil.copyfile(sidecar, target.with_suffix(sidecar.suffix))
+            sidecar.unlink(missing_ok=True)
         artifact.path.unlink(missing_ok=True)
         return target
 
@@ -59,6 +64,11 @@ class OutputStore:
             if _claim(temporary, folder / name):
                 return folder / name
         raise FileExistsError("no free name")
+
+
+def sidecars(path: Path) -> tuple[Path, ...]:
+    """The small files that lie beside a picture because they had no room in it."""
+    return tuple(side for suffix in SIDECARS if (side := path.with_suffix(suffix)).is_file())
 
 
 def _names(job: Job, artifact: Artifact) -> Iterator[str]:

@@ -31,7 +31,10 @@ from engines.api import (
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value came from: a layer ("family", "model", "preset", "file", "you", "chance", "default") and its name."""
+    """Where a value came from: a layer and its name.
+
+    The layers are "family", "model", "settings", "preset", "file", "you", "chance" and "default".
+    """
 
     layer: str
     detail: str = ""
@@ -59,8 +62,9 @@ def resolve(
     values: Mapping[str, Any] | None = None,
     source: GenerationRequest | None = None,
     source_name: str = "",
+    usual: Mapping[str, Any] | None = None,
 ) -> Resolved:
-    """Lay family, model, preset, a `source` file's settings and the person's `values` over one another.
+    """Lay family, model, settings (`usual`), preset, a `source` file's settings and the person's `values` over one another.
 
     `values` may be strings, as a command line gives them. A seed of -1 or none is drawn. Raises `UserError` naming the
     field, with the nearest name or what is expected.
@@ -71,6 +75,7 @@ def resolve(
     layers = _Layers(found.tasks)
     layers.add(found.defaults, "family", found.title)
     layers.add(record.defaults, "model", record.title)
+    layers.add(usual or {}, "settings")
     if preset is not None:
         layers.add({"task": preset.task, **preset.values}, "preset", preset.id)
     if source is not None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.files import write_atomic
-from engines.api import UserError
+from engines.api import ImageFormat, UserError
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class Settings(BaseModel):
     theme: Literal["system", "light", "dark"] = Field(default="system", description="colours of the window")
     save_metadata: bool = Field(default=True, description="write into each file how it was made")
     log_prompts: bool = Field(default=False, description="let prompts appear in the log")
+    image_format: ImageFormat = Field(default=ImageFormat.PNG, description="what pictures are saved as")
     preset: str = Field(default="", description="the preset that is used when none is named")
     download_folder: Path | None = Field(default=None, description="where new models go; empty means the usual place")
     hub_address: str = Field(default="https://huggingface.co", description="the hub, or a mirror of it")
@@ -52,6 +53,10 @@ class Settings(BaseModel):
         if not HUB_ADDRESS.fullmatch(address.strip().rstrip("/")):
             raise ValueError("it is not an address like https://huggingface.co")
         return address.strip().rstrip("/")
+
+    def usual_values(self) -> dict[str, Any]:
+        """The fields of a request that the settings decide when nobody says otherwise."""
+        return {"image_format": self.image_format} if self.image_format is not ImageFormat.PNG else {}
 
     def changed(self) -> dict[str, Any]:
         """The known settings that differ from their defaults, as JSON-able values."""

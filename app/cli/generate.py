@@ -32,11 +32,17 @@ Count = Annotated[int | None, typer.Option("--count", help="How many pictures.")
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same picture; -1 draws one.")]
 Source = Annotated[Path | None, typer.Option("--from", help="Use the settings of a picture that Easel made.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="A folder, or a file: .png, for videos .webm, .mp4, .gif or .webp.")
+    Path | None,
+    typer.Option("--out", help="A folder, or a file: .png, .jpg, .webp, .avif; for videos .webm, .mp4, .gif, .webp."),
 ]
 InProcess = Annotated[bool, typer.Option("--in-process", help="Run the engine in this process, to debug it.")]
 
 
+Format = Annotated[
+    str | None, typer.Option("--format", help="png, jpeg, webp or avif; for videos webm, mp4, gif or webp.")
+]
+
+IMAGE_SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".avif": "avif"}
 VIDEO_SUFFIXES = {".webm": "webm", ".mp4": "mp4", ".gif": "gif", ".webp": "webp"}
 
 
@@ -58,6 +64,7 @@ def generate(
     seed: Seed = None,
     source: Source = None,
     out: Out = None,
+    file_format: Format = None,
     in_process: InProcess = False,
     as_json: Json = False,
 ) -> None:
@@ -78,8 +85,7 @@ def generate(
     }
     values |= {name: value for name, value in named.items() if value is not None}
     place = check_out(out)
-    if place is not None and place.suffix.lower() in VIDEO_SUFFIXES and "video_format" not in values:
-        values["video_format"] = VIDEO_SUFFIXES[place.suffix.lower()]
+    values = formats(file_format, place) | values
     if seconds is not None:
         values["seconds"] = seconds
     _run(values, preset, model, source, place, in_process, as_json)
@@ -122,6 +128,7 @@ def _resolve(
         "model": model,
         "source": replayed,
         "source_name": source.name if source is not None else "",
+        "usual": services.settings.usual_values(),
     }
     resolved = resolve(**wish, values=values)
     if seconds is not None:
@@ -174,11 +181,23 @@ def assignments(texts: list[str]) -> dict[str, Any]:
     return values
 
 
+def formats(name: str | None, out: Path | None) -> dict[str, str]:
+    """What pictures and videos are saved as, by a name or by the ending of the file. Raises `UserError("format-unknown")`."""
+    suffix = f".{name.strip().lower()}" if name else out.suffix.lower() if out is not None else ""
+    tables = {"image_format": IMAGE_SUFFIXES, "video_format": VIDEO_SUFFIXES | {".webm-av1": "webm-av1"}}
+    found = {field: table[suffix] for field, table in tables.items() if suffix in table}
+    if name and not found:
+        from engines.api import UserError
+
+        raise UserError("format-unknown", name=name)
+    return found
+
+
 def check_out(out: Path | None) -> Path | None:
     """The place as an absolute path. Raises `UserError("out-not-png")` for a file of a kind that is not written."""
     if out is None:
         return None
-    if out.suffix and out.suffix.lower() not in (".png", *VIDEO_SUFFIXES) and not out.is_dir():
+    if out.suffix and out.suffix.lower() not in {**IMAGE_SUFFIXES, **VIDEO_SUFFIXES} and not out.is_dir():
         from engines.api import UserError
 
         raise UserError("out-not-png", out=str(out), suffix=out.suffix)

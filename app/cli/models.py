@@ -12,6 +12,18 @@ from app.cli.show import Json
 
 if TYPE_CHECKING:
     from app.models import ModelStore
+    from engines.api import FileMetadata
+
+PROGRAMS = {
+    "a1111": "AUTOMATIC1111",
+    "forge": "Forge",
+    "sdnext": "SD.Next",
+    "fooocus": "Fooocus",
+    "swarmui": "SwarmUI",
+    "invokeai": "InvokeAI",
+    "comfyui": "ComfyUI",
+    "novelai": "NovelAI",
+}
 
 group = typer.Typer(help="The models on this computer.", no_args_is_help=True, rich_markup_mode=None)
 families_group = typer.Typer(help="The kinds of models that Easel knows.", no_args_is_help=True, rich_markup_mode=None)
@@ -85,31 +97,42 @@ def _info_path(path: Path, as_json: bool) -> None:
     show.pairs((name.replace("_", " "), value) for name, value in fields.items())
 
 
-def info_file(file: Annotated[Path, typer.Argument(help="A picture.")], as_json: Json = False) -> None:
-    """Show how a picture was made, as far as the file says it."""
+def info_file(file: Annotated[Path, typer.Argument(help="A picture or a video.")], as_json: Json = False) -> None:
+    """Show how a picture was made, as far as the file says it, whichever program made it."""
     from engines.api import read_metadata
 
     found = read_metadata(file)
     if as_json:
         request = found.request.model_dump(mode="json") if found.request else None
-        fields = {"kind": found.kind, "request": request, "infotext": found.infotext, "settings": found.settings}
-        show.data({"file": str(file), **fields, "record": found.record})
+        names = ("kind", "infotext", "settings", "record", "raw")
+        show.data({"file": str(file), "request": request, **{name: getattr(found, name) for name in names}})
         return
-    if found.kind == "unknown" and not found.infotext:
+    if not found.raw and not found.record:
         typer.echo("This picture does not say how it was made.")
         return
     if found.request is not None:
         typer.echo("Easel's own record")
         show.pairs(_record_rows(found.record))
         typer.echo("")
-    if found.infotext:
+    _say_texts(found)
+
+
+def _say_texts(found: FileMetadata) -> None:
+    """The infotext as it is; another program's settings as a table; and what nobody understands as it stands there."""
+    if found.infotext and found.kind != "unknown":
         typer.echo("Infotext, as other programs read it")
         typer.echo(found.infotext)
+    elif found.settings:
+        typer.echo(f"Settings, as {PROGRAMS.get(found.kind, found.kind)} wrote them")
+        show.pairs((f"  {name}", value) for name, value in found.settings.items())
+    elif found.raw:
+        typer.echo("Nobody knows this form; it says")
+        typer.echo(found.raw)
 
 
 def _record_rows(record: dict[str, Any]) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = []
-    for part in ("request", "model", "software"):
+    for part in ("request", "model", "weights", "software"):
         values = record.get(part)
         if isinstance(values, dict):
             prefix = "" if part == "request" else f"{part} "

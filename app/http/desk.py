@@ -53,7 +53,8 @@ class Desk:
     def resolve(self, values: dict[str, Any], model: str | None = None, preset: str | None = None) -> Resolved:
         """The request that the values ask for, as command line and window resolve it. Raises `UserError`."""
         chosen = self.services.presets.get(preset) if preset else None
-        return resolve(models=self.services.models, preset=chosen, model=model, values=values)
+        usual = self.services.settings.usual_values()
+        return resolve(models=self.services.models, preset=chosen, model=model, values=values, usual=usual)
 
     def find_model(self, name: str) -> ModelRecord:
         """A model as clients name it: title, "title [hash]", file name, id or hash. Raises `UserError("model-unknown")`."""

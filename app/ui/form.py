@@ -46,7 +46,9 @@ class GenerationForm:
 
     def __init__(self, services: Services, words: Words, tab: str, tasks: tuple[Task, ...]) -> None:
         self._services, self._words, self._tab, self._tasks = services, words, tab, tasks
-        self._resolver = DraftResolver(services.models, services.presets, services.inputs)
+        self._resolver = DraftResolver(
+            services.models, services.presets, services.inputs, lambda: services.settings.usual_values()
+        )
 
     # What it consists of
 

@@ -15,7 +15,7 @@ from app.services import Services
 from app.ui.api_section import ApiSection
 from app.ui.html import own_html
 from app.ui.words import Words
-from engines.api import EaselError, languages
+from engines.api import EaselError, ImageFormat, languages
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 SHORTCUTS = ("ctrl-enter", "esc", "paste", "arrows")
@@ -43,6 +43,7 @@ class SettingsTab:
                 )
                 folder.submit(self._set_folder, folder, self._message, **QUIET)
                 folder.blur(self._set_folder, folder, self._message, **QUIET)
+                self._choice("image_format", [(words(f"format.{each}"), str(each)) for each in ImageFormat])
                 self._switch("save_metadata")
                 self._switch("log_prompts")
                 ApiSection(self._services, words, self._message, self._change).build()

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.http import pictures
 from app.http.desk import Desk
 from app.sampler_names import fitting, recognised, schedule_of
-from engines.api import SEED_MAX, EngineFamily, ModelRecord, Task, UserError, family_of
+from engines.api import SEED_MAX, EngineFamily, ImageFormat, ModelRecord, Task, UserError, family_of
 
 LIMIT = 100_000  # characters of a prompt
 
@@ -81,6 +81,7 @@ def values_of(desk: Desk, wish: Wish, record: ModelRecord) -> dict[str, Any]:
         "height": rounded(wish.height, described),
         "count": (wish.batch_size or 1) * (wish.n_iter or 1),
         "clip_skip": _clip_skip(desk, wish, described),
+        "image_format": _format(desk, wish),
     }
 
 
@@ -130,6 +131,15 @@ def _sampler(wish: Wish, described: EngineFamily) -> tuple[str | None, str | Non
 
 def _seed(seed: int | None) -> int:
     return -1 if seed is None or seed < 0 else seed % (SEED_MAX + 1)
+
+
+def _format(desk: Desk, wish: Wish) -> ImageFormat:
+    """PNG unless a client asks: that is what they are made for, whatever the person saves her own pictures as."""
+    settings = {**desk.options, **(wish.override_settings or {})}
+    try:
+        return ImageFormat(str(settings.get("samples_format") or "png"))
+    except ValueError:
+        return ImageFormat.PNG
 
 
 def _clip_skip(desk: Desk, wish: Wish, described: EngineFamily) -> int | None:

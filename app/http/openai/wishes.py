@@ -74,6 +74,7 @@ def resolved(desk: Desk, wish: PictureWish, extra: dict[str, Any]) -> Resolved:
         "sampler": sampler,
         "scheduler": schedule,
         "strength": wish.strength,
+        "image_format": wish.output_format or "png",
         "seed": wish.seed % (SEED_MAX + 1) if wish.seed is not None and wish.seed >= 0 else -1,
     }
     return desk.resolve({**values, **extra}, usual.record.id, wish.preset)

@@ -17,7 +17,7 @@ from app.ui.views import day_title
 from engines.api import UserError
 
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
-INLINE = ("image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm")
+INLINE = ("image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "video/mp4", "video/webm")
 
 
 def routes(desk: Desk) -> list[Route]:
