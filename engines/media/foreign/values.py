@@ -60,7 +60,7 @@ def first(values: Mapping[str, Any], *names: str) -> Any:
 
 
 def model_name(name: Any) -> str | None:
-    """A model's name without folders and ending: "sdxl/juggernaut.safetensors" is juggernaut."""
+    """A model's name without folders and ending: "folder/fox.safetensors" is fox."""
     text = plain(name)
     if text is None:
         return None
