@@ -12,6 +12,7 @@ from engines.types import Task
 from engines.video_rules import VideoRules
 
 __all__ = [
+    "Clip",
     "Detection",
     "EngineFamily",
     "Guidance",
@@ -77,14 +78,24 @@ class Negative(StrEnum):
 
 
 @dataclass(frozen=True)
+class Clip:
+    """A CLIP text encoder by its parts' names; `layer` is what the denoiser was trained on, 1 the last and 2 the one before."""
+
+    tokenizer: str = "tokenizer"
+    encoder: str = "text_encoder"
+    layer: int = 1
+
+
+@dataclass(frozen=True)
 class TextRules:
     """How words become conditions.
 
     `returns` are the pipeline arguments that `encode_prompt` returns, in its order; "" for a value that goes nowhere.
     `arguments` are passed to `encode_prompt` as they are. `empty_negative` stands for a negative prompt of no words.
     `tokens` is the room for words; None where the tokenizer's own length says it. `tokenizer` is the part that counts.
-    `weights` says whether single words can be weighted. `by_pipeline` are tasks whose words the encoder reads together
-    with the picture, so that the pipeline has to do it.
+    `weights` says whether the grammar of A1111 is followed: weights, any length, changes over the steps. Then `clips`, or the
+    usual one, read the words; without it the words are taken plain, and the person is told what was left out.
+    `by_pipeline` are tasks whose words the encoder reads together with the picture, so that the pipeline has to do it.
     """
 
     returns: tuple[str, ...]
@@ -94,16 +105,13 @@ class TextRules:
     tokens: int | None = None
     tokenizer: str = "tokenizer"
     weights: bool = False
+    clips: tuple[Clip, ...] = ()
     by_pipeline: frozenset[Task] = frozenset()
 
-
-@dataclass(frozen=True)
-class Clip:
-    """A CLIP text encoder by its parts' names; `layer` is what the denoiser was trained on, 1 the last and 2 the one before."""
-
-    tokenizer: str = "tokenizer"
-    encoder: str = "text_encoder"
-    layer: int = 1
+    @property
+    def readers(self) -> tuple[Clip, ...]:
+        """The text encoders that read weighted words."""
+        return (self.clips or (Clip(),)) if self.weights else ()
 
 
 @dataclass(frozen=True)

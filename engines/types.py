@@ -171,6 +171,11 @@ class GenerationRequest(BaseModel):
         changes = {"seed": self.seed_of(index), "count": 1, "texts": ()}
         return self.with_(**changes, prompt=prompt, negative_prompt=negative)
 
+    @property
+    def steps_run(self) -> int:
+        """The steps that really run: where a picture is redrawn in part, only that share of them."""
+        return max(1, int(self.steps * self.strength)) if self.task.uses_strength else self.steps
+
     def seed_of(self, index: int) -> int:
         """The seed of image `index`, counted from 0; wraps past 2**32 - 1."""
         return (self.seed + index) % (SEED_MAX + 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from engines.detection import ANY
 from engines.family import (
+    Clip,
     Detection,
     EngineFamily,
     LatentFormat,
@@ -214,6 +215,7 @@ FAMILY = EngineFamily(
             "negative_pooled_prompt_embeds",
         ),
         weights=True,
+        clips=(Clip(layer=2), Clip("tokenizer_2", "text_encoder_2", layer=2)),
     ),
     pipeline_arguments={"add_watermarker": False},
     changes={"inpaint": {"pipelines": {Task.INPAINT: PIPELINES[Task.INPAINT]}}},

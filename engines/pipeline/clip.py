@@ -35,7 +35,7 @@ class ClipEncoder:
         sides = [reader.read(text, clip_skip, emphasis) for reader in self._readers]
         longest = max(len(chunks) for chunks in sides)
         for reader, chunks in zip(self._readers, sides, strict=True):
-            chunks.extend([reader.empty(clip_skip)] * (longest - len(chunks)))
+            chunks.extend(reader.empty(clip_skip) for _ in range(longest - len(chunks)))
         embeds = torch.cat([torch.cat([chunk.embeds for chunk in side], dim=1) for side in sides], dim=-1)
         return Encoded(embeds, sides[-1][0].pooled)
 

@@ -19,10 +19,11 @@ from engines.loaders import load_model
 from engines.pipeline.arguments import call_arguments, fitted_pictures
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
 from engines.pipeline.decode import check_latents, decode, is_out_of_memory
-from engines.pipeline.encode import TextEncodings, cut_notes
+from engines.pipeline.encode import Conditions, TextEncodings, text_notes
 from engines.pipeline.latents import LatentSpace, create_space
 from engines.pipeline.preview import Previewer
 from engines.pipeline.steps import StepHooks
+from engines.pipeline.turns import WordTurns
 from engines.placement import Placement, decide_placement, machine_facts
 from engines.records import ModelRecord
 from engines.registry import create_pipeline
@@ -90,7 +91,7 @@ class DiffusersEngine:
             picture, notes = decode(pipe, self._space(request), latents)
         ctx.on_progress(Progress(Stage.SAVE, image=index, images=images))
         with _clock(seconds, Stage.SAVE):
-            return self._save(picture, (*cut_notes(pipe, self.family, request), *notes), request, index, ctx)
+            return self._save(picture, (*text_notes(pipe, self.family, request), *notes), request, index, ctx)
 
     def _pipeline(self, request: GenerationRequest) -> Any:
         facts = {**self._parts["scheduler"], **self.family.scheduler_facts}
@@ -111,7 +112,7 @@ class DiffusersEngine:
         self,
         pipe: Any,
         request: GenerationRequest,
-        encoding: dict[str, Any],
+        encoding: Conditions,
         index: int,
         images: int,
         ctx: RunContext,
@@ -121,9 +122,10 @@ class DiffusersEngine:
         start = self._checkpoint(request, index, ctx, generator)
         if start.denoised:
             return start.latents
-        arguments = {**encoding, **call_arguments(pipe, self.family, request, ctx)}
+        arguments = {**encoding.arguments, **call_arguments(pipe, self.family, request, ctx)}
         see = self._previewer.of(self._space(request))
-        with StepHooks(pipe, self._denoisers, generator, ctx, start, images, see) as hooks:
+        hooks = StepHooks(pipe, self._denoisers, generator, ctx, start, images, see)
+        with hooks, WordTurns(encoding, self._denoisers, hooks, getattr(pipe.scheduler, "order", 1)):
             latents = pipe(**arguments, generator=generator, output_type="latent", return_dict=False)[0]
         check_latents(latents, hooks.calls)
         hooks.checkpoint(latents, denoised=True).save(ctx.checkpoint)

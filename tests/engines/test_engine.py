@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import pytest
@@ -176,29 +175,12 @@ def test_stop_is_seen_in_every_stage(
     assert sum(progress.stage is Stage.DENOISE for progress in after) <= 1
 
 
-def test_the_model_stays_and_the_words_are_encoded_once(
-    engine: ResidentEngine,
-    tiny_models: Models,
-    tiny_request: Requests,
-    context: Contexts,
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_model_stays(
+    engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts
 ) -> None:
-    from diffusers import StableDiffusionPipeline
-
-    calls = []
-    real = StableDiffusionPipeline.encode_prompt
-
-    @functools.wraps(real)
-    def counted(self: object, *args: object, **kwargs: object) -> object:
-        if kwargs.get("prompt_embeds") is None:
-            calls.append(kwargs)
-        return real(self, *args, **kwargs)  # pyright: ignore
-
-    monkeypatch.setattr(StableDiffusionPipeline, "encode_prompt", counted)
     loads = engine.loads
     for seed in range(3):
         make(engine, tiny_models["sd15"], tiny_request("sd15", seed=seed, prompt="once"), context(f"s{seed}"))
-    assert len(calls) == 1
     assert engine.loads <= loads + 1
 
 
@@ -280,11 +262,17 @@ def test_previews_are_small_pictures(
         assert picture.size == (256, 256)
 
 
-def test_a_prompt_that_is_cut_is_said_aloud(
-    engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts
+@pytest.mark.parametrize("family_id", [family.id for family in REGISTRY.all() if not family.text.weights])
+def test_what_of_the_words_is_not_taken_is_said_aloud(
+    engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts, family_id: str
 ) -> None:
-    ctx = context()
-    engine.load(tiny_models["sd15"], ctx)
-    notes = engine.generate(tiny_request("sd15", prompt="apple " * 80), ctx).artifacts[0].notes
-    assert notes == ("the prompt has 80 tokens; the model reads the first 75",)
-    assert engine.generate(tiny_request("sd15", prompt="apple " * 75), context("short")).artifacts[0].notes == ()
+    from engines.pipeline.encode import text_notes
+
+    engine.load(tiny_models[family_id], context())
+    pipe = engine._engine._pipeline(tiny_request(family_id))  # pyright: ignore
+    family = REGISTRY.get(family_id)
+    (note,) = text_notes(pipe, family, tiny_request(family_id, prompt="a (red:1.3) apple BREAK"))
+    assert note.endswith("left out of the prompt: weights, BREAK")
+    (note,) = text_notes(pipe, family, tiny_request(family_id, prompt="apple " * 3000))
+    assert "tokens; the model reads the first" in note
+    assert text_notes(pipe, family, tiny_request(family_id, prompt="a (red) apple")) == ()

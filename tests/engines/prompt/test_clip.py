@@ -5,21 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engines.family import Clip
 from engines.loaders import load_model
 from engines.pipeline.clip import ClipEncoder, weighted
 from engines.placement import Placement
 from engines.records import ModelRecord
-from engines.registry import REGISTRY, create_pipeline, pipeline_key
+from engines.registry import REGISTRY, create_pipeline
 from engines.types import Emphasis, Task
 
-CLIPS = {
-    "sd15": (Clip(),),
-    "sdxl": (Clip(layer=2), Clip("tokenizer_2", "text_encoder_2", 2)),
-}
+WEIGHTED = [family.id for family in REGISTRY.all() if family.text.weights]
 
 
-@pytest.fixture(scope="module", params=CLIPS)
+@pytest.fixture(scope="module", params=WEIGHTED)
 def pipe(request: pytest.FixtureRequest, tiny_models: dict[str, ModelRecord]):
     family = REGISTRY.get(request.param)
     record = tiny_models[family.id]
@@ -27,8 +23,8 @@ def pipe(request: pytest.FixtureRequest, tiny_models: dict[str, ModelRecord]):
     from engines.samplers import create_sampler
 
     parts["scheduler"] = create_sampler("Euler", "Normal", parts["scheduler"], {})
-    made = create_pipeline(pipeline_key(family, Task.TEXT_TO_IMAGE), parts)
-    made.clips = CLIPS[family.id]
+    made = create_pipeline(family, Task.TEXT_TO_IMAGE, parts)
+    made.clips = family.text.readers
     return made
 
 
