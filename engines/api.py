@@ -25,6 +25,8 @@ from engines.media.video_read import VideoFacts, is_video, poster, video_facts
 from engines.media.video_save_as import save_video_as
 from engines.messages import Message, languages, use_language
 from engines.prompt import is_dynamic, settle
+from engines.prompt.tokens import TokenCount
+from engines.prompt.tokens import count_tokens as _count_tokens
 from engines.records import ModelHeader, ModelRecord
 from engines.registry import REGISTRY
 from engines.samplers import REGISTRY as SAMPLER_REGISTRY
@@ -75,12 +77,14 @@ __all__ = [
     "RunContext",
     "Stage",
     "Task",
+    "TokenCount",
     "UserError",
     "VideoFacts",
     "VideoFormat",
     "VideoRules",
     "WorkerEngine",
     "bundled_tokenizer",
+    "count_tokens",
     "default_schedule",
     "detect_family",
     "detection_mark",
@@ -156,6 +160,11 @@ def detection_mark() -> str:
         facts, sort_keys=True, default=lambda value: sorted(value) if isinstance(value, frozenset) else str(value)
     )
     return hashlib.sha256(f"{IDENTIFY_VERSION} {text}".encode()).hexdigest()[:16]
+
+
+def count_tokens(record: ModelRecord, text: str) -> TokenCount | None:
+    """How many tokens the model's text encoder will see of the prompt; None when its tokenizer cannot be found."""
+    return _count_tokens(record, family_of(record), text)
 
 
 def local_engine() -> EngineInterface:

@@ -13,19 +13,24 @@ LENGTH = 77  # tokens that CLIP reads, marks included
 
 
 def load_bundled_tokenizer(kind: str) -> Any:
-    """The tokenizer called `kind`: 49,408 tokens, made of the list of merges alone. Imports transformers.
+    """The tokenizer called `kind`: 49,408 tokens. Imports transformers."""
+    from transformers import CLIPTokenizer
+
+    vocabulary, merges = bundled_vocabulary()
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=LENGTH, **TOKENIZERS[kind])  # pyright: ignore
+
+
+def bundled_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """CLIP's words by number and its merges, made of the list of merges alone.
 
     Source: the construction in OpenAI's CLIP, `clip/simple_tokenizer.py`: bytes, bytes that end a word, merges, two marks.
     """
-    from transformers import CLIPTokenizer
-
     text = (RESOURCES / "tokenizers" / "clip" / "merges.txt").read_text(encoding="utf-8")
     merges = [(left, right) for left, right in (line.split(" ") for line in text.splitlines())]
     letters = _letters()
     words = [*letters, *(f"{letter}</w>" for letter in letters), *(left + right for left, right in merges)]
     words += ["<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {word: number for number, word in enumerate(words)}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=LENGTH, **TOKENIZERS[kind])  # pyright: ignore
+    return {word: number for number, word in enumerate(words)}, merges
 
 
 def _letters() -> list[str]:
