@@ -12,6 +12,7 @@ from engines.errors import EaselError, InternalError, UserError
 from engines.family import EngineFamily
 from engines.placement import Placement
 from engines.records import ModelRecord
+from engines.single_file import load_single_file
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,14 @@ def _from_folder(folder: Path, name: str, class_name: str, placement: Placement)
         return part_class.from_pretrained(folder, local_files_only=True)
     dtype = placement.torch_dtype(name)
     part = part_class.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=dtype)
-    return part.to(placement.device).eval().requires_grad_(False)
+    return _aligned(part.to(placement.device).eval().requires_grad_(False))
+
+
+def _aligned(part: Any) -> Any:
+    """The part with its tensors at even places; see `engines.layout.align`, which brings torch."""
+    from engines.layout import align
+
+    return align(part)
 
 
 def _class(class_name: str) -> Any:
@@ -125,4 +133,19 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-LOADERS = LoaderRegistry({"diffusers-folder": load_diffusers_folder})
+def load_one_file(
+    record: ModelRecord, family: EngineFamily, placement: Placement, check: Callable[[], None]
+) -> dict[str, Any]:
+    """Load the parts from one safetensors or GGUF file and from where else `record.sources` says."""
+    return load_single_file(record, family, placement, check, _checked_class)
+
+
+def _checked_class(part: str, class_name: str) -> Any:
+    if class_name not in PART_CLASSES:
+        raise UserError("model-class-unknown", part=part, class_name=class_name)
+    return _class(class_name)
+
+
+LOADERS = LoaderRegistry(
+    {"diffusers-folder": load_diffusers_folder, "single-file": load_one_file, "gguf": load_one_file}
+)
