@@ -21,16 +21,16 @@ class InputStore:
     def keep(self, value: str, kind: str) -> str:
         """Keep the file at the path `value` and return "sha256:<hex>"; a value that is one already must be kept here.
 
-        `kind` is the request's field, one of `INPUT_FIELDS`. Raises `UserError` for a missing, broken or huge file.
+        `kind` is the input's name in the request's `inputs`. Raises `UserError` for a missing, broken or huge file.
         """
         if value.startswith(PREFIX):
             self.path_of(value)
             return value
         path = Path(value)
-        if kind in KINDS:
-            picture_size(path, KINDS[kind])
-        else:
+        if "video" in kind:
             video_facts(path)
+        else:
+            picture_size(path, KINDS.get(kind, "init-image"))
         return self.keep_bytes(path.read_bytes(), path.suffix.lower())
 
     def keep_bytes(self, data: bytes, suffix: str) -> str:

@@ -22,7 +22,6 @@ from app.places import check_output_place
 from app.validate import validate
 from app.wildcards import WildcardStore
 from engines.api import (
-    INPUT_FIELDS,
     Artifact,
     CancelToken,
     EaselError,
@@ -193,12 +192,8 @@ class Orchestrator:
         return job
 
     def _keep_inputs(self, request: GenerationRequest) -> GenerationRequest:
-        kept = {
-            kind: self._inputs.keep(value, kind)
-            for kind in INPUT_FIELDS
-            if (value := getattr(request, kind)) is not None
-        }
-        return request.with_(**kept) if kept else request
+        kept = {name: self._inputs.keep(value, name) for name, value in request.inputs.items()}
+        return request.with_inputs(kept)
 
     def _serve(self) -> None:
         while (job := self._next()) is not None:
@@ -243,9 +238,7 @@ class Orchestrator:
         staging = self._staging / job.id
         staging.mkdir(parents=True, exist_ok=True)
         request = job.request
-        inputs = {
-            kind: self._inputs.path_of(value) for kind in INPUT_FIELDS if (value := getattr(request, kind)) is not None
-        }
+        inputs = {name: self._inputs.path_of(value) for name, value in request.inputs.items()}
         clock = Clock()
         return RunContext(
             staging=staging,

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.models import ModelStore
+from app.nested import fold, merged
 from app.presets import Preset
 from engines.api import (
     SAMPLER_REGISTRY,
@@ -26,6 +27,7 @@ from engines.api import (
     default_schedule,
     families,
     family_of,
+    spelled_upscaler,
 )
 
 
@@ -83,6 +85,7 @@ def resolve(
     layers.add(own, "you")
     layers.add({"model": record.id}, layers.origins.get("model", Origin("default")).layer, record.title)
     layers.infer_task()
+    layers.fit_strength()
     layers.fit_schedule()
     layers.draw_seed()
     return Resolved(_request(layers.values), record, layers.origins)
@@ -108,7 +111,7 @@ class _Layers:
 
     def add(self, values: Mapping[str, Any], layer: str, detail: str = "") -> None:
         for name, value in values.items():
-            self.values[name] = value
+            self.values[name] = merged(self.values.get(name), value)
             self.origins[name] = Origin(layer, detail)
 
     def infer_task(self) -> None:
@@ -116,7 +119,7 @@ class _Layers:
         if self._set_by_hand("task"):
             return
         wanted = self._usual_task()
-        if self.values.get("mask") is not None:
+        if self.values.get("mask") is not None or self.values.get("outpaint") is not None:
             wanted = Task.INPAINT
         elif self.values.get("init_video") is not None:
             wanted = Task.VIDEO_TO_VIDEO
@@ -131,6 +134,11 @@ class _Layers:
         """The task so far; one that the family cannot do, and nobody chose, gives way to its first."""
         wanted = Task(self.values.get("task", Task.TEXT_TO_IMAGE))
         return wanted if wanted in self.tasks or not self.tasks else self.tasks[0]
+
+    def fit_strength(self) -> None:
+        """What is added around a picture was not there before: it is drawn wholly, unless somebody said otherwise."""
+        if self.values.get("outpaint") is not None and not self._set_by_hand("strength"):
+            self.add({"strength": 1.0}, "default", "outpainting draws all of what is new")
 
     def fit_schedule(self) -> None:
         """A schedule that nobody chose gives way to a sampler that was chosen and cannot follow it."""
@@ -151,10 +159,11 @@ class _Layers:
 
 
 def _own_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    for name in values:
+    folded = fold(values)
+    for name in folded:
         if name not in GenerationRequest.model_fields:
             raise field_unknown(name)
-    return {name: value for name, value in values.items() if value is not None}
+    return folded
 
 
 def _record(
@@ -164,7 +173,7 @@ def _record(
     if named:
         return models.get(str(named))
     task = own.get("task") or (source and source.task) or (preset and preset.task)
-    return _able(models, Task(task)) if task in TASKS else models.default()
+    return _able(models, Task(task).drawn_as) if task in TASKS else models.default()
 
 
 def _able(models: ModelStore, task: Task) -> ModelRecord:
@@ -178,11 +187,21 @@ def _able(models: ModelStore, task: Task) -> ModelRecord:
 
 
 def _request(values: dict[str, Any]) -> GenerationRequest:
+    _spell_upscalers(values)
     for name, table in (("sampler", SAMPLER_REGISTRY.samplers), ("scheduler", SAMPLER_REGISTRY.schedules)):
         values[name] = table.get(str(values[name])).key  # any of its names; the request holds the one
     try:
         return GenerationRequest.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "request"
-        raise UserError("value-invalid", field=name, value=values.get(name), expected=first["msg"]) from error
+        name = ".".join(map(str, first["loc"])) or "request"
+        raise UserError("value-invalid", field=name, value=first["input"], expected=first["msg"]) from error
+
+
+def _spell_upscalers(values: dict[str, Any]) -> None:
+    """Upscalers by any spelling become the name that the engine knows; files of upscaler models keep their id."""
+    hires = values.get("hires")
+    if isinstance(hires, dict) and isinstance(hires.get("upscaler"), str):
+        values["hires"] = {**hires, "upscaler": spelled_upscaler(hires["upscaler"])}
+    if isinstance(values.get("upscaler"), str):
+        values["upscaler"] = spelled_upscaler(values["upscaler"])

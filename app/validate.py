@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, UserError, picture_size, video_facts
+from app.validate_passes import check_passes
+from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, Task, UserError, picture_size, video_facts
 
 
 def validate(request: GenerationRequest, family: EngineFamily, path_of: Callable[[str], Path] = Path) -> None:
     """Raises `UserError` for the first thing that cannot be met. `path_of` turns an input's reference into its file."""
     _check_task(request, family)
-    _check_side("width", request.width, family)
-    _check_side("height", request.height, family)
-    _check_pixels(request, family)
+    check_passes(request, family)
+    if request.task is not Task.UPSCALE:
+        _check_side("width", request.width, family)
+        _check_side("height", request.height, family)
+        _check_pixels(request, family)
     limits = family.limits
     _check_range("steps", request.steps, 1, limits.max_steps)
     _check_range("guidance", request.guidance, 0, limits.max_guidance)
@@ -28,6 +31,8 @@ def validate(request: GenerationRequest, family: EngineFamily, path_of: Callable
 
 
 def _check_task(request: GenerationRequest, family: EngineFamily) -> None:
+    if request.task is Task.UPSCALE:
+        return
     if request.task not in family.pipelines:
         tasks = [str(task) for task in family.tasks]
         raise UserError("task-unsupported", task=str(request.task), family=family.title, tasks=tasks)
@@ -133,10 +138,13 @@ def _check_inputs(request: GenerationRequest, path_of: Callable[[str], Path]) ->
         return
     if request.init_image is None:
         raise UserError("init-image-needed", task=str(request.task))
-    if request.task.uses_strength and int(request.steps * request.strength) < 1:
+    redrawn = request.task.uses_strength or request.tiles is not None
+    if redrawn and int(request.steps * request.strength) < 1:
         raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
     size = picture_size(path_of(request.init_image))
     if not request.task.needs_mask:
+        return
+    if request.mask is None and request.outpaint is not None:
         return
     if request.mask is None:
         raise UserError("mask-needed", task=str(request.task))

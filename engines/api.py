@@ -24,6 +24,7 @@ from engines.media import FileMetadata, open_image, open_mask, picture_size, rea
 from engines.media.video_read import VideoFacts, is_video, poster, video_facts
 from engines.media.video_save_as import save_video_as
 from engines.messages import Message, languages, use_language
+from engines.options import Hires, Masking, Outpaint, Tiles
 from engines.prompt import is_dynamic, settle
 from engines.prompt.tokens import TokenCount
 from engines.prompt.tokens import count_tokens as _count_tokens
@@ -45,11 +46,14 @@ from engines.types import (
     Task,
     VideoFormat,
 )
+from engines.upscalers import LATENT_FILTERS, PIXEL_FILTERS, check_upscaler, spelled_upscaler
 from engines.video_rules import VideoRules
 from engines.worker.host import WorkerEngine
 
 __all__ = [
     "INPUT_FIELDS",
+    "LATENT_FILTERS",
+    "PIXEL_FILTERS",
     "SAMPLER_REGISTRY",
     "SEED_MAX",
     "TASK_ALIASES",
@@ -63,20 +67,24 @@ __all__ = [
     "FileMetadata",
     "GenerationRequest",
     "GenerationResult",
+    "Hires",
     "Identified",
     "ImageFormat",
     "InternalError",
     "Kind",
     "Limits",
+    "Masking",
     "Message",
     "ModelHeader",
     "ModelRecord",
     "NetworkError",
+    "Outpaint",
     "Progress",
     "ResourceError",
     "RunContext",
     "Stage",
     "Task",
+    "Tiles",
     "TokenCount",
     "UserError",
     "VideoFacts",
@@ -84,6 +92,7 @@ __all__ = [
     "VideoRules",
     "WorkerEngine",
     "bundled_tokenizer",
+    "check_upscaler",
     "count_tokens",
     "default_schedule",
     "detect_family",
@@ -109,6 +118,7 @@ __all__ = [
     "sampler_rows",
     "save_video_as",
     "settle",
+    "spelled_upscaler",
     "use_language",
     "video_facts",
 ]

@@ -38,7 +38,8 @@ class CancelToken:
 class RunContext:
     """All that one job may touch; per job, never per process.
 
-    `staging` is the only folder the engine writes to. `inputs` maps the request's `INPUT_FIELDS` to files.
+    `staging` is the only folder the engine writes to. `inputs` maps the names of the request's `inputs` to files,
+    `files` the ids of other model files that it names (upscalers and such).
     `first_image` is where a resumed job goes on: the images before it are finished. `checkpoint_every` is the
     least time between two checkpoints in seconds, 0 for one after every sampler call; there is always one before decode.
     `preview_every` is in seconds, 0 for no previews.
@@ -46,6 +47,7 @@ class RunContext:
 
     staging: Path
     inputs: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
     token: CancelToken = field(default_factory=CancelToken)
     on_progress: Callable[[Progress], None] = lambda _progress: None
     on_artifact: Callable[[Artifact], None] = lambda _artifact: None

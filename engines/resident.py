@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from engines.interface import EngineInterface, RunContext
+from engines.pipeline.upscale import upscale_alone
 from engines.records import ModelRecord
 from engines.registry import create_engine
 from engines.runtime import import_libraries
@@ -34,7 +35,9 @@ class ResidentEngine:
         self.loads += 1
 
     def generate(self, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
-        """See `EngineInterface.generate`; `load` must have been called."""
+        """See `EngineInterface.generate`; `load` must have been called, unless the request needs no model."""
+        if not request.needs_model:
+            return upscale_alone(request, ctx)
         assert self._engine is not None, "load comes before generate"
         return self._engine.generate(request, ctx)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from engines.options import Hires, Masking, Outpaint, Tiles
 
 SEED_MAX = 2**32 - 1  # the range that A1111 and the infotext readers know
 
@@ -77,6 +80,7 @@ class Task(StrEnum):
     TEXT_TO_VIDEO = "text-to-video"
     IMAGE_TO_VIDEO = "image-to-video"
     VIDEO_TO_VIDEO = "video-to-video"
+    UPSCALE = "upscale"
 
     @classmethod
     def _missing_(cls, value: object) -> Task | None:
@@ -87,7 +91,12 @@ class Task(StrEnum):
     @property
     def needs_image(self) -> bool:
         """Whether the task starts from a picture."""
-        return self in (Task.IMAGE_TO_IMAGE, Task.INPAINT, Task.EDIT, Task.IMAGE_TO_VIDEO)
+        return self in (Task.IMAGE_TO_IMAGE, Task.INPAINT, Task.EDIT, Task.IMAGE_TO_VIDEO, Task.UPSCALE)
+
+    @property
+    def drawn_as(self) -> Task:
+        """The task whose pipeline does it: tiles of an upscaled picture are pictures made of pictures."""
+        return Task.IMAGE_TO_IMAGE if self is Task.UPSCALE else self
 
     @property
     def needs_video(self) -> bool:
@@ -150,6 +159,11 @@ class GenerationRequest(BaseModel):
     emphasis: Emphasis = Field(default=Emphasis.ORIGINAL, description="how weights in the prompt count")
     init_image: str | None = Field(default=None, description="the picture to start from")
     mask: str | None = Field(default=None, description="white is repainted, black is kept")
+    masking: Masking | None = Field(default=None, description="how the mask is understood")
+    outpaint: Outpaint | None = Field(default=None, description="pixels to add around the picture")
+    hires: Hires | None = Field(default=None, description="a second, larger pass")
+    tiles: Tiles | None = Field(default=None, description="upscale: redraw the enlarged picture tile by tile")
+    upscaler: str = Field(default="Lanczos", description="upscale: how the picture is enlarged")
     frames: int = Field(default=1, ge=1, description="frames of a video; each family has its own counts")
     fps: int = Field(default=16, ge=1, le=120, description="frames per second of a video")
     motion: int = Field(
@@ -179,6 +193,21 @@ class GenerationRequest(BaseModel):
     def seed_of(self, index: int) -> int:
         """The seed of image `index`, counted from 0; wraps past 2**32 - 1."""
         return (self.seed + index) % (SEED_MAX + 1)
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the model draws at all: enlarging a picture without tiles does not ask it."""
+        return self.task is not Task.UPSCALE or self.tiles is not None
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Every file that the request starts from, by the name under which an engine finds it in its inputs."""
+        named = {name: getattr(self, name) for name in INPUT_FIELDS}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def with_inputs(self, kept: Mapping[str, str]) -> Self:
+        """A copy whose `inputs` are `kept`, by the same names."""
+        return self.with_(**kept) if kept else self
 
     def with_(self, **changes: object) -> Self:
         """A copy with some fields changed, validated again."""

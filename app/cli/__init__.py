@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import backend, downloads, generate, jobs, models, presets, rollback, shelves, system
+from app.cli import backend, downloads, generate, jobs, models, presets, rollback, shelves, system, upscale
 
 cli = typer.Typer(
     name="easel",
@@ -36,6 +36,8 @@ def _easel(
 
 
 cli.command("generate")(generate.generate)
+cli.command("upscale")(upscale.upscale)
+cli.command("outpaint")(upscale.outpaint)
 cli.command("info")(models.info_file)
 cli.command("resume")(jobs.resume)
 cli.command("cache-models")(downloads.cache_models)

@@ -13,7 +13,7 @@ from app.ui.notices import card_for_job
 from app.ui.words import Words
 from engines.api import Artifact, Progress, Stage, Task
 
-IMAGE_TASKS = (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINT)
+IMAGE_TASKS = (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINT)  # upscaling is an action on a picture, no mode
 VIDEO_TASKS = tuple(task for task in Task if task.makes_video)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.media.images import fit, keep_unmasked, open_image, open_mask, picture_size
+from engines.media.images import fit, open_image, open_mask, picture_size, stretch
 from engines.media.infotext import parse_infotext, write_infotext
 from engines.media.picture_files import save_picture
 from engines.media.read import FileMetadata, read_metadata, read_metadata_of
@@ -10,7 +10,6 @@ from engines.media.read import FileMetadata, read_metadata, read_metadata_of
 __all__ = [
     "FileMetadata",
     "fit",
-    "keep_unmasked",
     "open_image",
     "open_mask",
     "parse_infotext",
@@ -18,5 +17,6 @@ __all__ = [
     "read_metadata",
     "read_metadata_of",
     "save_picture",
+    "stretch",
     "write_infotext",
 ]

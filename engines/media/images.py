@@ -28,21 +28,21 @@ def picture_size(path: Path, kind: str = "init-image") -> tuple[int, int]:
     return _open(path, kind).size
 
 
-def fit(picture: Image, size: tuple[int, int]) -> Image:
+def fit(picture: Image, size: tuple[int, int], resampling: str = "LANCZOS") -> Image:
     """Scale to cover `size` and cut the middle out: nothing is stretched, and the same rule serves picture and mask."""
     from PIL import Image as images
     from PIL import ImageOps
 
     if picture.size == size:
         return picture
-    return ImageOps.fit(picture, size, images.Resampling.LANCZOS)
+    return ImageOps.fit(picture, size, images.Resampling[resampling])
 
 
-def keep_unmasked(made: Image, original: Image, mask: Image) -> Image:
-    """`made` where the mask is white, `original` where it is black: what was not to be repainted stays byte for byte."""
+def stretch(picture: Image, size: tuple[int, int]) -> Image:
+    """Scale to `size` exactly, whatever the shape: for parts that are scaled back afterwards."""
     from PIL import Image as images
 
-    return images.composite(made.convert("RGB"), original, mask)
+    return picture if picture.size == size else picture.resize(size, images.Resampling.LANCZOS)
 
 
 def _open(path: Path, kind: str) -> Any:

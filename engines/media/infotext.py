@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from engines.records import ModelRecord
-from engines.types import Emphasis, GenerationRequest
+from engines.types import Emphasis, GenerationRequest, Task
 
 NEGATIVE = "Negative prompt:"
 PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -30,14 +30,18 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
         "Frames": request.frames if request.task.makes_video else None,
         "FPS": request.fps if request.task.makes_video else None,
         "Model hash": model_hash(record),
-        "Model": _name(record.title),
-        "Denoising strength": _number(request.strength) if request.task.uses_strength else None,
+        "Model": _name(record.title) or None,
+        "Denoising strength": _denoising_strength(request),
         "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
         "Emphasis": str(request.emphasis) if request.emphasis is not Emphasis.ORIGINAL else None,
+        **_passes(request),
         "Lora hashes": lora_hashes(record),
         "RNG": "CPU",
         "Version": _name(f"Easel {facts.get('easel', '')}".strip()),
     }
+    if not request.needs_model:  # nothing was sampled: a number of steps would be invented
+        kept = ("Size", "Version", *_passes(request))
+        settings = {key: value for key, value in settings.items() if key in kept}
     lines = [request.prompt]
     if request.negative_prompt:
         lines.append(f"{NEGATIVE} {request.negative_prompt}")
@@ -55,6 +59,32 @@ def lora_hashes(record: ModelRecord) -> str | None:
     """ "name: 12 digits, name: 12 digits" of the LoRAs whose hashes are known, as A1111 computes them."""
     found = {key.removeprefix(LORA): value for key, value in record.hashes.items() if key.startswith(LORA)}
     return ", ".join(f"{_name(name)}: {value[:12]}" for name, value in found.items()) or None
+
+
+def _denoising_strength(request: GenerationRequest) -> str | None:
+    """A1111 has one key for both passes; its second pass is only after text, so they never meet."""
+    if request.hires is not None:
+        return _number(request.hires.strength)
+    return _number(request.strength) if request.task.needs_image and request.needs_model else None
+
+
+def _passes(request: GenerationRequest) -> dict[str, object]:
+    """Second pass, masks, canvas and upscaling, under A1111's names where it has them."""
+    found: dict[str, object] = {}
+    if (hires := request.hires) is not None:
+        found["Hires upscale"] = _number(hires.scale)
+        found["Hires steps"] = hires.steps or None
+        found["Hires upscaler"] = hires.upscaler
+    if (masking := request.masking) is not None:
+        found["Mask blur"] = _number(masking.blur)
+        found["Mask mode"] = "Inpaint not masked" if masking.invert else None
+        found["Inpaint area"] = "Only masked" if masking.only_masked else None
+        found["Masked area padding"] = masking.padding if masking.only_masked else None
+        found["Soft inpainting enabled"] = True if masking.soft else None
+    if request.task is Task.UPSCALE:
+        found["Postprocess upscale to"] = f"{request.width}x{request.height}"
+        found["Postprocess upscaler"] = request.upscaler
+    return found
 
 
 def parse_infotext(text: str) -> dict[str, str]:

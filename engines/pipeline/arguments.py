@@ -9,14 +9,16 @@ from engines import media
 from engines.errors import UserError
 from engines.family import EngineFamily
 from engines.interface import RunContext
-from engines.types import GenerationRequest, Task
+from engines.types import GenerationRequest
 
 # Pipelines that start from a picture take its size, and not all have a strength: these are passed where they are known.
 WHERE_KNOWN = ("width", "height", "strength", "max_area", "intermediate_timesteps")
 
 
-def call_arguments(pipe: Any, family: EngineFamily, request: GenerationRequest, ctx: RunContext) -> dict[str, Any]:
-    """The arguments by name. Raises `UserError` when the strength leaves no step."""
+def call_arguments(
+    pipe: Any, family: EngineFamily, request: GenerationRequest, pictures: tuple[Any, ...]
+) -> dict[str, Any]:
+    """The arguments by name; `pictures` are the one to start from, and a mask. UserError when the strength leaves no step."""
     arguments = {**family.call_arguments, **family.task_arguments.get(request.task, {})}
     arguments |= {"num_inference_steps": request.steps, **_where_known(pipe, request)}
     if family.guidance.argument is not None:
@@ -25,7 +27,7 @@ def call_arguments(pipe: Any, family: EngineFamily, request: GenerationRequest, 
         return arguments
     if request.task.uses_strength and int(request.steps * request.strength) < 1:
         raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
-    return arguments | _picture_arguments(family, request, ctx)
+    return arguments | {"image": pictures[0], **({"mask_image": pictures[1]} if request.task.needs_mask else {})}
 
 
 def _where_known(pipe: Any, request: GenerationRequest) -> dict[str, Any]:
@@ -39,13 +41,6 @@ def _where_known(pipe: Any, request: GenerationRequest) -> dict[str, Any]:
     return {name: values[name] for name in WHERE_KNOWN if name in values and name in known}
 
 
-def _picture_arguments(family: EngineFamily, request: GenerationRequest, ctx: RunContext) -> dict[str, Any]:
-    if request.task is Task.EDIT:
-        return {"image": edit_pictures(family, ctx)}
-    pictures = fitted_pictures(request, ctx)
-    return {"image": pictures[0], **({"mask_image": pictures[1]} if request.task.needs_mask else {})}
-
-
 def edit_pictures(family: EngineFamily, ctx: RunContext) -> Any:
     """The picture to change as it is, and where the family looks at several, a list with those to look at behind it."""
     first = media.open_image(ctx.inputs["init_image"])
@@ -53,12 +48,3 @@ def edit_pictures(family: EngineFamily, ctx: RunContext) -> Any:
         return first
     others = [name for name in sorted(ctx.inputs) if name.startswith("reference")]
     return [first, *(media.open_image(ctx.inputs[name]) for name in others)]
-
-
-def fitted_pictures(request: GenerationRequest, ctx: RunContext) -> tuple[Any, ...]:
-    """The picture to start from in the request's size, and the mask where the task has one."""
-    size = (request.width, request.height)
-    picture = media.fit(media.open_image(ctx.inputs["init_image"]), size)
-    if not request.task.needs_mask:
-        return (picture,)
-    return picture, media.fit(media.open_mask(ctx.inputs["mask"]), size)

@@ -24,7 +24,8 @@ class Checkpoint:
     """State after `calls` sampler calls of image `image`.
 
     `latents` is what the last call gave, shaped as the family's latents. `denoised` means that only the decode is left.
-    `key` ties it to one request, model and set of versions.
+    `key` ties it to one request, model and set of versions. `part` is the pass that the calls are of, counted from 0, and
+    `carried` what the passes before it gave: latents, or a whole picture.
     """
 
     key: str
@@ -35,6 +36,13 @@ class Checkpoint:
     generator: torch.Tensor
     sampler_tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     sampler_values: dict[str, Any] = field(default_factory=dict)
+    part: int = 0
+    carried: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def next_part(self, part: int, carried: torch.Tensor) -> Checkpoint:
+        """The beginning of pass `part`, with what the passes before gave."""
+        nothing = torch.empty(0)
+        return Checkpoint(self.key, self.image, 0, False, nothing, nothing, part=part, carried=carried)
 
     def save(self, path: Path) -> None:
         """Write atomically, replacing the one before.
@@ -43,9 +51,10 @@ class Checkpoint:
         every few steps would cost more than the steps of a small model.
         """
         tensors = {f"sampler.{name}": tensor.contiguous() for name, tensor in self.sampler_tensors.items()}
-        tensors |= {"latents": self.latents.contiguous(), "generator": self.generator}
-        state = {"key": self.key, "image": self.image, "calls": self.calls, "denoised": self.denoised}
-        strides = strides_of(self.latents)
+        kept = {"latents": self.latents, "carried": self.carried}
+        tensors |= {name: tensor.contiguous() for name, tensor in kept.items()} | {"generator": self.generator}
+        state = {name: getattr(self, name) for name in ("key", "image", "calls", "denoised", "part")}
+        strides = {name: strides_of(tensor) for name, tensor in kept.items()}
         temporary = path.with_suffix(".tmp")
         metadata = {"state": state, "strides": strides, "sampler": self.sampler_values}
         save_file(tensors, temporary, {key: json.dumps(value) for key, value in metadata.items()})
@@ -71,12 +80,12 @@ def _read(path: Path, device: str) -> Checkpoint:
     with safe_open(path, framework="pt", device="cpu") as file:
         metadata = {key: json.loads(value) for key, value in file.metadata().items()}
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no iterator
-    latents = with_strides(tensors.pop("latents"), metadata["strides"], device)
+    kept = {name: with_strides(tensors.pop(name), strides, device) for name, strides in metadata["strides"].items()}
     generator = tensors.pop("generator")
     sampler = {name.removeprefix("sampler."): tensor for name, tensor in tensors.items()}
     return Checkpoint(
         **metadata["state"],
-        latents=latents,
+        **kept,
         generator=generator,
         sampler_tensors=sampler,
         sampler_values=metadata["sampler"],

@@ -16,11 +16,13 @@ from engines.errors import EaselError, ResourceError
 from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.loaders import load_model
-from engines.pipeline.arguments import call_arguments, fitted_pictures
+from engines.pipeline.arguments import call_arguments
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
 from engines.pipeline.decode import check_latents, decode, is_out_of_memory
 from engines.pipeline.encode import Conditions, TextEncodings, text_notes
 from engines.pipeline.latents import LatentSpace, create_space
+from engines.pipeline.passes import Pass, Plan, make_plan
+from engines.pipeline.passes.soft import SoftBlend
 from engines.pipeline.preview import Previewer
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
@@ -43,6 +45,7 @@ class DiffusersEngine:
         self._parts: dict[str, Any] = {}
         self._placement: Placement | None = None
         self._pipelines: dict[Task, Any] = {}
+        self._pipe: Any = None  # the one that ran last
         self._encodings: TextEncodings | None = None
         self._previewer = Previewer(family.latent)
 
@@ -78,31 +81,62 @@ class DiffusersEngine:
     ) -> Artifact:
         if (path := _picture_path(ctx, request, index)).is_file():
             return _finished_before(path, request, index)
-        pipe = self._pipeline(request)
-        ctx.on_progress(Progress(Stage.ENCODE, image=index, images=images))
-        assert self._encodings is not None, "load comes before generate"
-        with _clock(seconds, Stage.ENCODE):
-            encoding = self._encodings.get(pipe, request)
-        with _clock(seconds, Stage.DENOISE):
-            latents = self._denoise(pipe, request, encoding, index, images, ctx)
+        notes: list[str] = []
+        plan = make_plan(request, self.family, ctx, lambda latents, made_for: self._decode(latents, made_for, notes))
+        carried = self._run(plan, request, index, images, ctx, seconds)
         ctx.check_cancelled()
         ctx.on_progress(Progress(Stage.DECODE, image=index, images=images))
         with _clock(seconds, Stage.DECODE):
-            picture, notes = decode(pipe, self._space(request), latents)
+            picture = plan.finish(carried)
         ctx.on_progress(Progress(Stage.SAVE, image=index, images=images))
         with _clock(seconds, Stage.SAVE):
-            return self._save(picture, (*text_notes(pipe, self.family, request), *notes), request, index, ctx)
+            notes = [*text_notes(self._pipe, self.family, request), *notes]
+            return self._save(picture, tuple(notes), request, index, ctx)
 
-    def _pipeline(self, request: GenerationRequest) -> Any:
+    def _run(
+        self,
+        plan: Plan,
+        request: GenerationRequest,
+        index: int,
+        images: int,
+        ctx: RunContext,
+        seconds: dict[str, float],
+    ) -> torch.Tensor:
+        """The passes one after the other, from the one where a stopped run was; what the last one gave."""
+        assert self._encodings is not None, "load comes before generate"
+        start = self._checkpoint(request, index, ctx)
+        carried = start.carried
+        for number, each in list(enumerate(plan.passes))[start.part :]:
+            pipe = self._pipeline(each)
+            ctx.on_progress(Progress(Stage.ENCODE, image=index, images=images))
+            with _clock(seconds, Stage.ENCODE):
+                encoding = self._encodings.get(pipe, each.request)
+            if number > start.part:
+                start = start.next_part(number, carried)
+                start.save(ctx.checkpoint)
+            with _clock(seconds, Stage.DENOISE):
+                steps = (plan.steps_before(number), plan.steps)
+                carried = each.carry(self._denoise(pipe, each, encoding, start, steps, images, ctx), carried)
+        return carried
+
+    def _decode(self, latents: torch.Tensor, request: GenerationRequest, notes: list[str]) -> Any:
+        """The picture of latents that the pipeline made for `request`."""
+        picture, more = decode(self._pipe, self._space(request), latents)
+        notes += [note for note in more if note not in notes]
+        return picture
+
+    def _pipeline(self, one_pass: Pass) -> Any:
+        request = one_pass.request
         facts = {**self._parts["scheduler"], **self.family.scheduler_facts}
         scheduler = create_sampler(request.sampler, request.scheduler, facts, self.family.sampler_overrides)
-        seed_sampler(scheduler, request.seed)
+        seed_sampler(scheduler, one_pass.seed)
         if request.task not in self._pipelines:
             components = {**self._parts, "scheduler": scheduler}
             self._pipelines[request.task] = create_pipeline(self.family, request.task, components)
             self._pipelines[request.task].set_progress_bar_config(disable=True)
         pipe = self._pipelines[request.task]
         pipe.scheduler = scheduler
+        self._pipe = pipe
         return pipe
 
     def _space(self, request: GenerationRequest) -> LatentSpace:
@@ -111,42 +145,43 @@ class DiffusersEngine:
     def _denoise(
         self,
         pipe: Any,
-        request: GenerationRequest,
+        one_pass: Pass,
         encoding: Conditions,
-        index: int,
+        start: Checkpoint,
+        steps: tuple[int, int],
         images: int,
         ctx: RunContext,
     ) -> torch.Tensor:
-        """Latents ready for decode, from the start or from the checkpoint that a stopped run left."""
-        generator = torch.Generator("cpu").manual_seed(request.seed)
-        start = self._checkpoint(request, index, ctx, generator)
+        """Latents of the pass, from its start or from the checkpoint that a stopped run left.
+
+        `steps` are those of the passes before and of all passes.
+        """
         if start.denoised:
             return start.latents
-        arguments = {**encoding.arguments, **call_arguments(pipe, self.family, request, ctx)}
-        see = self._previewer.of(self._space(request))
-        hooks = StepHooks(pipe, self._denoisers, generator, ctx, start, images, see)
+        generator = torch.Generator("cpu").manual_seed(one_pass.seed)
+        pictures = one_pass.pictures(start.carried)
+        arguments = {**encoding.arguments, **call_arguments(pipe, self.family, one_pass.request, pictures)}
+        see = self._previewer.of(self._space(one_pass.request))
+        soft = SoftBlend(one_pass.soft_mask) if one_pass.soft_mask is not None else None
+        hooks = StepHooks(pipe, self._denoisers, generator, ctx, start, images, see, *steps, soft)
         with hooks, WordTurns(encoding, self._denoisers, hooks, getattr(pipe.scheduler, "order", 1)):
             latents = pipe(**arguments, generator=generator, output_type="latent", return_dict=False)[0]
         check_latents(latents, hooks.calls)
         hooks.checkpoint(latents, denoised=True).save(ctx.checkpoint)
         return latents
 
-    def _checkpoint(
-        self, request: GenerationRequest, index: int, ctx: RunContext, generator: torch.Generator
-    ) -> Checkpoint:
+    def _checkpoint(self, request: GenerationRequest, index: int, ctx: RunContext) -> Checkpoint:
         assert self._record is not None
         key = checkpoint_key(request, self._record.fingerprint)
         found = load_checkpoint(ctx.checkpoint, key, index, self._device)
         if found:
-            log.info("resume image=%d calls=%d denoised=%s", index, found.calls, found.denoised)
-        return found or Checkpoint(key, index, 0, False, torch.empty(0), generator.get_state())
+            log.info("resume image=%d part=%d calls=%d denoised=%s", index, found.part, found.calls, found.denoised)
+        return found or Checkpoint(key, index, 0, False, torch.empty(0), torch.empty(0))
 
     def _save(
         self, picture: Any, notes: tuple[str, ...], request: GenerationRequest, index: int, ctx: RunContext
     ) -> Artifact:
         assert self._record is not None
-        if request.task is Task.INPAINT:
-            picture = media.keep_unmasked(picture, *fitted_pictures(request, ctx))
         path = _picture_path(ctx, request, index)
         media.save_picture(picture, path, request, self._record, self._facts(), with_metadata=ctx.with_metadata)
         ctx.checkpoint.unlink(missing_ok=True)
@@ -176,7 +211,7 @@ def _picture_path(ctx: RunContext, request: GenerationRequest, index: int) -> Pa
 def _finished_before(path: Path, request: GenerationRequest, index: int) -> Artifact:
     """A picture that a stopped run finished and nobody published: it was saved atomically, so it is whole."""
     log.info("image=%d was finished before", index)
-    return Artifact(index, path, request.image_format.media_type, request.seed, request.width, request.height)
+    return Artifact(index, path, request.image_format.media_type, request.seed, *media.picture_size(path))
 
 
 @contextmanager

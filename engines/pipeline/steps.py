@@ -16,6 +16,7 @@ import torch
 from engines import sampler_state
 from engines.interface import RunContext
 from engines.pipeline.checkpoint import Checkpoint
+from engines.pipeline.passes.soft import SoftBlend
 from engines.pipeline.preview import See
 from engines.types import Progress, Stage
 
@@ -26,6 +27,8 @@ class StepHooks:
     Resuming lets the pipeline run its own loop: until the checkpoint's call the denoisers answer zeros and the sampler
     hands its input back, then latents, sampler and generator are set as they were. What shape the zeros have is known
     from the first call, which is real: no family has to say how its denoiser answers.
+
+    `before` and `total` are steps of the passes before this one and of all, for the reports; `soft` blends the original in.
     """
 
     def __init__(
@@ -37,9 +40,13 @@ class StepHooks:
         start: Checkpoint,
         images: int,
         see: See,
+        before: int = 0,
+        total: int = 0,
+        soft: SoftBlend | None = None,
     ) -> None:
         self._pipe, self._denoisers, self._generator, self._ctx = pipe, denoisers, generator, ctx
         self._start, self._images, self._see = start, images, see
+        self._before, self._total, self._soft = before, total, soft
         self._scheduler = pipe.scheduler
         self._original_step = self._scheduler.step
         self._last_preview = 0.0  # the first step shows something: whoever waits sees that it goes on
@@ -53,6 +60,8 @@ class StepHooks:
             return self._step(*args, **kwargs)
 
         self._scheduler.step = step
+        if self._soft is not None:
+            self._soft.watch(self._scheduler)
         check = self._ctx.check_cancelled
         self._hooks = [each.register_forward_pre_hook(lambda *_: check()) for each in self._denoisers]
         self._skips = [Skip(each) for each in self._denoisers if self._start.calls]
@@ -65,6 +74,8 @@ class StepHooks:
             hook.remove()
         self._stop_skipping()
         self._scheduler.__dict__.pop("step", None)
+        if self._soft is not None:
+            self._soft.leave(self._scheduler)
 
     def _step(self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         self.calls += 1
@@ -73,8 +84,17 @@ class StepHooks:
         if self.calls == self._start.calls:
             return self._go_on_from_checkpoint()
         result = self._original_step(model_output, timestep, sample, *args, **kwargs)
+        if self._soft is not None:
+            result = (self._blended(result[0]), *result[1:])
         self._after(result[0])
         return result
+
+    def _blended(self, latents: torch.Tensor) -> torch.Tensor:
+        """Soft inpainting's share of the step; the pipeline runs the last `num_timesteps` of the schedule."""
+        assert self._soft is not None
+        calls = self._pipe.num_timesteps
+        ahead = self._scheduler.timesteps[-calls:][self.calls :]
+        return self._soft.apply(latents, self.calls / calls, ahead[0] if len(ahead) else None)
 
     def _stop_skipping(self) -> None:
         for skip in self._skips:
@@ -110,13 +130,16 @@ class StepHooks:
             self._generator.get_state(),
             tensors,
             values,
+            self._start.part,
+            self._start.carried,
         )
 
     def _report(self, latents: torch.Tensor | None = None) -> None:
         # A second-order sampler calls the denoiser twice a step; people count steps.
         order = max(1, getattr(self._scheduler, "order", 1))
         total = -(-self._pipe.num_timesteps // order)
-        step = min(total, -(-self.calls // order))
+        step = self._before + min(total, -(-self.calls // order))
+        total = max(self._total, self._before + total)
         preview = self._preview(latents, step) if latents is not None else None
         self._ctx.on_progress(Progress(Stage.DENOISE, step, total, self._start.image, self._images, preview))
 

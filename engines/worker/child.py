@@ -69,6 +69,7 @@ class Worker:
         ctx = RunContext(
             staging=run.staging,
             inputs=run.inputs,
+            files=run.files,
             token=token,
             on_progress=self._send,
             on_artifact=self._send,
@@ -78,7 +79,8 @@ class Worker:
             with_metadata=run.with_metadata,
         )
         try:
-            engine.load(run.record, ctx)  # pyright: ignore
+            if run.request.needs_model:
+                engine.load(run.record, ctx)  # pyright: ignore
             return Finished(result=engine.generate(run.request, ctx))  # pyright: ignore
         except EaselError as error:
             return Finished(error=error, details=traceback.format_exc())

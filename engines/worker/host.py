@@ -194,6 +194,7 @@ def _run_message(record: ModelRecord, request: GenerationRequest, ctx: RunContex
         ctx.checkpoint_every,
         ctx.preview_every,
         ctx.with_metadata,
+        dict(ctx.files),
     )
 
 

@@ -22,6 +22,7 @@ class Run:
     checkpoint_every: float = 2.0
     preview_every: float = 0.5
     with_metadata: bool = True
+    files: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

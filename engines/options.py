@@ -1,0 +1,51 @@
+"""The parts of a request beyond words, size and steps: second pass, masks, canvas, tiles; the same through JSON."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Option(BaseModel):
+    """A part of a request: frozen, nothing unknown, no number without a value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class Hires(Option):
+    """A second pass that draws the picture again, larger: what other programs call hires fix."""
+
+    scale: float = Field(default=2.0, ge=1, le=4, description="the second pass's sides in parts of the first one's")
+    steps: int = Field(
+        default=0, ge=0, le=150, description="sampling steps that really run; 0 for as many as the first"
+    )
+    strength: float = Field(default=0.5, gt=0, le=1, description="how much of the enlarged picture is redrawn")
+    upscaler: str = Field(default="Lanczos", description="how the first picture is enlarged; `easel upscalers list`")
+
+
+class Masking(Option):
+    """How a mask is understood. Without it: as it is, on the whole picture."""
+
+    blur: float = Field(default=0.0, ge=0, le=256, description="pixels; softens the mask's edge, and the seam with it")
+    invert: bool = Field(default=False, description="repaint what is black instead")
+    only_masked: bool = Field(
+        default=False, description="work on the masked part alone, enlarged to width and height, and put it back"
+    )
+    padding: int = Field(default=32, ge=0, le=1024, description="pixels around the masked part that are looked at too")
+    soft: bool = Field(default=False, description="grey parts of the mask change a little, white ones wholly")
+
+
+class Outpaint(Option):
+    """Pixels that are added around the picture; width and height are those of the whole, new picture."""
+
+    left: int = Field(default=0, ge=0, le=4096)
+    right: int = Field(default=0, ge=0, le=4096)
+    top: int = Field(default=0, ge=0, le=4096)
+    bottom: int = Field(default=0, ge=0, le=4096)
+    overlap: int = Field(default=16, ge=0, le=512, description="pixels of the old picture that are redrawn at the seam")
+
+
+class Tiles(Option):
+    """An enlarged picture is redrawn tile by tile, so that its size is not the model's nor the memory's."""
+
+    side: int = Field(default=0, ge=0, le=4096, description="pixels a tile; 0 for what the model was made for")
+    overlap: int = Field(default=64, ge=0, le=1024, description="pixels that neighbours share; they are faded over")
