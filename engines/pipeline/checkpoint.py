@@ -85,7 +85,8 @@ def _read(path: Path, device: str) -> Checkpoint:
     sampler = {name.removeprefix("sampler."): tensor for name, tensor in tensors.items()}
     return Checkpoint(
         **metadata["state"],
-        **kept,
+        latents=kept["latents"],
+        carried=kept["carried"],
         generator=generator,
         sampler_tensors=sampler,
         sampler_values=metadata["sampler"],

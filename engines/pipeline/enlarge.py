@@ -46,7 +46,7 @@ def enlarge(picture: Image, size: tuple[int, int], *, name: str, ctx: RunContext
 def load_upscaler(path: Path) -> tuple[Any, int]:
     """The network of an upscaler file and its factor. Only safetensors: other formats can run code when they are read."""
     try:
-        from spandrel import ImageModelDescriptor, ModelLoader
+        from spandrel import ImageModelDescriptor, ModelLoader  # pyright: ignore
     except ImportError as error:
         raise UserError("upscaler-needs-extra", file=path.name) from error
     try:
