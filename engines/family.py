@@ -182,6 +182,9 @@ class EngineFamily:
     `model_index.json`). `call_arguments` go to every call, `task_arguments` to the calls of one task.
     `scheduler_facts` are laid over the scheduler's configuration in the model.
 
+    `video` are the rules of a family that makes videos. `part_modules` names the module of classes of parts that are not
+    where such classes usually are.
+
     `changes` says for each variant that `detection` knows what is different, by field of this class: {"turbo":
     {"defaults": {"steps": 4}}}; `defaults` are laid over the family's, other fields replace. `variants` are the ones applied.
     """
@@ -212,6 +215,7 @@ class EngineFamily:
     sampler_overrides: Mapping[str, Any] = field(default_factory=dict)
     single_file: SingleFile | None = None
     video: VideoRules | None = None
+    part_modules: Mapping[str, str] = field(default_factory=dict)
     scheduler_facts: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variants: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from engines.errors import EaselError, InternalError, UserError
 from engines.family import EngineFamily
 from engines.placement import Placement
 from engines.records import ModelRecord
-from engines.single_file import load_single_file
+from engines.video_parts import VIDEO_PART_CLASSES
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,10 @@ def load_diffusers_folder(
     parts: dict[str, Any] = {}
     for name in family.parts:
         check()
-        parts[name] = _load_part(record, name, index.get(name), placement)
-    return parts
+        if name in family.optional_parts and not (record.path / name).is_dir():
+            continue
+        parts[name] = _load_part(record, name, index.get(name), placement, {**PART_CLASSES, **family.part_modules})
+    return parts | {name: index[name] for name in family.options if name in index}
 
 
 def _model_index(folder: Path) -> dict[str, Any]:
@@ -79,15 +82,16 @@ PART_CLASSES: Mapping[str, str] = {
     "CLIPTextModelWithProjection": "transformers",
     "CLIPTokenizer": "transformers",
     "CLIPTokenizerFast": "transformers",
+    **VIDEO_PART_CLASSES,
 }
 
 
-def _load_part(record: ModelRecord, name: str, entry: Any, placement: Placement) -> Any:
+def _load_part(record: ModelRecord, name: str, entry: Any, placement: Placement, classes: Mapping[str, str]) -> Any:
     folder = record.path / name
     if not folder.is_dir() or not isinstance(entry, list):
         raise UserError("model-part-missing", model=record.title, part=name)
     try:
-        return _from_folder(folder, name, entry[1], placement)
+        return _from_folder(folder, name, entry[1], placement, classes)
     except EaselError:
         raise
     except Exception as error:  # the libraries raise whatever they like for a damaged file; the part is what matters
@@ -95,31 +99,17 @@ def _load_part(record: ModelRecord, name: str, entry: Any, placement: Placement)
         raise UserError("model-broken", model=record.title, part=name, why=_first_line(error)) from error
 
 
-def _from_folder(folder: Path, name: str, class_name: str, placement: Placement) -> Any:
+def _from_folder(folder: Path, name: str, class_name: str, placement: Placement, classes: Mapping[str, str]) -> Any:
     if name == "scheduler":
         return _scheduler_config(folder)
-    if class_name not in PART_CLASSES:
+    if class_name not in classes:
         raise UserError("model-class-unknown", part=name, class_name=class_name)
-    part_class = _class(class_name)
-    if name.startswith("tokenizer"):
+    part_class = getattr(importlib.import_module(classes[class_name]), class_name)
+    if name.startswith(("tokenizer", "image_processor", "feature_extractor", "processor", "guider")):
         return part_class.from_pretrained(folder, local_files_only=True)
     dtype = placement.torch_dtype(name)
     part = part_class.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=dtype)
-    return _aligned(part.to(placement.device).eval().requires_grad_(False))
-
-
-def _aligned(part: Any) -> Any:
-    """The part with its tensors at even places; see `engines.layout.align`, which brings torch."""
-    from engines.layout import align
-
-    return align(part)
-
-
-def _class(class_name: str) -> Any:
-    import diffusers
-    import transformers
-
-    return getattr({"diffusers": diffusers, "transformers": transformers}[PART_CLASSES[class_name]], class_name)
+    return part.to(placement.device).eval().requires_grad_(False)
 
 
 def _scheduler_config(folder: Path) -> Any:
@@ -133,19 +123,4 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def load_one_file(
-    record: ModelRecord, family: EngineFamily, placement: Placement, check: Callable[[], None]
-) -> dict[str, Any]:
-    """Load the parts from one safetensors or GGUF file and from where else `record.sources` says."""
-    return load_single_file(record, family, placement, check, _checked_class)
-
-
-def _checked_class(part: str, class_name: str) -> Any:
-    if class_name not in PART_CLASSES:
-        raise UserError("model-class-unknown", part=part, class_name=class_name)
-    return _class(class_name)
-
-
-LOADERS = LoaderRegistry(
-    {"diffusers-folder": load_diffusers_folder, "single-file": load_one_file, "gguf": load_one_file}
-)
+LOADERS = LoaderRegistry({"diffusers-folder": load_diffusers_folder})

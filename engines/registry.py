@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import InternalError, UserError
-from engines.families import sd15, sdxl
+from engines.families import animatediff, cogvideox, hunyuan_video, hunyuan_video15, ltx, ltx2, sd15, sdxl, svd, wan
 from engines.family import EngineFamily
 from engines.records import ModelHeader, ModelRecord
 from engines.types import Task
@@ -68,6 +68,14 @@ REGISTRY = EngineRegistry(
     (
         sd15.FAMILY,
         sdxl.FAMILY,
+        ltx.FAMILY,
+        wan.FAMILY,
+        ltx2.FAMILY,
+        cogvideox.FAMILY,
+        hunyuan_video.FAMILY,
+        hunyuan_video15.FAMILY,
+        svd.FAMILY,
+        animatediff.FAMILY,
     )
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 from engines.family import EngineFamily, TinyPart
 from engines.messages import RESOURCES
+from engines.tiny_text import KINDS, VOCABULARY, write_tokenizer
 
+TINY_FRAMES = 9  # about as many frames as a tiny model makes when nobody says how many
 TOKENIZER = RESOURCES / "starter" / "image" / "tokenizer"
 
 
@@ -22,7 +25,7 @@ def make_tiny_model(family: EngineFamily, folder: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, part in family.tiny.parts.items():
-            _write_part(part, folder / name)
+            _write_part(part, folder / name, family)
             index[name] = [part.library, part.class_name]
     index.update(family.tiny.extra)
     (folder / "model_index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
@@ -30,15 +33,30 @@ def make_tiny_model(family: EngineFamily, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def _write_part(part: TinyPart, folder: Path) -> None:
-    if "Tokenizer" in part.class_name:
+def _write_part(part: TinyPart, folder: Path, family: EngineFamily) -> None:
+    if part.class_name in KINDS:
+        write_tokenizer(part.class_name, folder)
+    elif "Tokenizer" in part.class_name:
         shutil.copytree(TOKENIZER, folder, dirs_exist_ok=True)
     elif part.library == "transformers":
-        _text_encoder(part).save_pretrained(folder)
+        _made(part).save_pretrained(folder)
     else:
-        import diffusers
+        module = importlib.import_module(family.part_modules.get(part.class_name, "diffusers"))
+        getattr(module, part.class_name)(**part.config).save_pretrained(folder)
 
-        getattr(diffusers, part.class_name)(**part.config).save_pretrained(folder)
+
+def _made(part: TinyPart) -> Any:
+    """A part of the transformers library, made from its configuration."""
+    import transformers
+
+    if part.class_name.startswith("CLIPTextModel"):
+        return _text_encoder(part)
+    part_class = getattr(transformers, part.class_name)
+    if not hasattr(part_class, "config_class"):
+        return part_class(**part.config)
+    has_words = "Vision" not in part.class_name and "text_config" not in part.config
+    words = {"vocab_size": VOCABULARY} if has_words else {}
+    return part_class(part_class.config_class(**words, **part.config))
 
 
 def _text_encoder(part: TinyPart) -> Any:
@@ -62,6 +80,8 @@ def _token_ids() -> dict[str, int]:
 
 def _card(family: EngineFamily) -> dict[str, Any]:
     size = {"width": family.tiny.width, "height": family.tiny.height, "steps": 4}
+    if family.video is not None:
+        size["frames"] = family.video.nearest(TINY_FRAMES)[0]
     return {
         "id": f"tiny-{family.key}",
         "title": f"Tiny {family.title}",

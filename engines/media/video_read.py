@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import EaselError, UserError
+from engines.media.images import picture_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,6 +60,14 @@ def video_facts(path: Path) -> VideoFacts:
             container.format.name,
             bool(container.streams.audio),
         )
+
+
+def frame_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, of a video or of a moving picture. Raises as `video_facts` does."""
+    if not is_video(path):
+        return picture_size(path)
+    with _open(path) as (_container, stream):
+        return stream.codec_context.width, stream.codec_context.height
 
 
 def video_tags(path: Path) -> dict[str, str]:

@@ -34,6 +34,7 @@ TRAINING_FACTS = (
     "shift",
     "flow_shift",
     "sigma_data",
+    "snr_shift_scale",
     "use_dynamic_shifting",
     "base_shift",
     "max_shift",

@@ -95,6 +95,10 @@ def model_kind(base_config: Mapping[str, Any]) -> Kind:
     """What kind of model the scheduler configuration belongs to."""
     if base_config.get("prediction_type") == "trigflow" or base_config.get("_class_name") == "SCMScheduler":
         return Kind.TRIGFLOW
+    if "snr_shift_scale" in base_config:
+        return Kind.SHIFTED
+    if base_config.get("timestep_type") == "continuous":
+        return Kind.CONTINUOUS
     flow = (
         str(base_config.get("_class_name", "")).startswith("FlowMatch")
         or base_config.get("prediction_type") == "flow_prediction"

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     NOISE = "epsilon and v models"
     FLOW = "flow models"
     TRIGFLOW = "consistency models of the TrigFlow kind"
+    SHIFTED = "video models whose noise levels are shifted for long clips (CogVideoX)"
+    CONTINUOUS = "models of the EDM kind, which are told the noise itself (Stable Video Diffusion)"
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,24 @@ SAMPLER_TABLE = (
         arguments={"solver_order": 2, "solver_type": "bh2", "lower_order_final": True, **FLOW},
         schedules=FLOW_SCHEDULES,
         kind=Kind.FLOW,
+    ),
+    Sampler(
+        "DDIM shifted",
+        ("ddim_shifted", "CogVideoXDDIMScheduler"),
+        "CogVideoXDDIMScheduler",
+        "DDIM with the shifted noise levels that CogVideoX was trained with",
+        steps=Steps.OWN,
+        schedules=("Normal",),
+        kind=Kind.SHIFTED,
+    ),
+    Sampler(
+        "Euler EDM",
+        ("euler_edm",),
+        "EulerDiscreteScheduler",
+        "Euler from a noise of 700 to one of 0.002, as Stable Video Diffusion was trained",
+        steps=Steps.OWN,
+        schedules=("Karras",),
+        kind=Kind.CONTINUOUS,
     ),
     Sampler(
         "SCM",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.records import ModelRecord
 from engines.registry import REGISTRY
@@ -15,7 +16,8 @@ from engines.types import GenerationRequest, Task
 
 prepare_environment()
 
-TINY = {family.key: family for family in REGISTRY.with_variants()}
+TINY = {family.key: family for family in REGISTRY.with_variants() if family.video is None}
+VIDEO = {family.key: family for family in REGISTRY.with_variants() if family.video is not None}
 FAMILIES = list(TINY)
 
 
@@ -25,19 +27,21 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelReco
     from engines.tiny import make_tiny_model
 
     root = tmp_path_factory.mktemp("tiny")
-    return {
-        key: ModelRecord(
-            id=f"tiny-{key}",
-            title=f"Tiny {family.title}",
-            family=family.id,
-            path=make_tiny_model(family, root / key),
-            loader="diffusers-folder",
-            weight_bytes=0,
-            fingerprint=f"tiny-{key}",
-            variants=family.variants,
-        )
-        for key, family in TINY.items()
-    }
+    return {key: tiny_record(family, make_tiny_model(family, root / key)) for key, family in TINY.items()}
+
+
+def tiny_record(family: EngineFamily, path: Path) -> ModelRecord:
+    """The record of a family's tiny model at `path`."""
+    return ModelRecord(
+        id=f"tiny-{family.key}",
+        title=f"Tiny {family.title}",
+        family=family.id,
+        path=path,
+        loader="diffusers-folder",
+        weight_bytes=0,
+        fingerprint=f"tiny-{family.key}",
+        variants=family.variants,
+    )
 
 
 @pytest.fixture
@@ -88,4 +92,4 @@ def context(tmp_path: Path, pictures: dict[str, Path]) -> Callable[..., RunConte
 
 
 ALL_TASKS = [(key, task) for key, family in TINY.items() for task in family.tasks]
-__all__ = ["ALL_TASKS", "FAMILIES", "TINY", "Task"]
+__all__ = ["ALL_TASKS", "FAMILIES", "TINY", "VIDEO", "Task"]

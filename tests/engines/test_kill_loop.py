@@ -29,7 +29,8 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerEngine]:
 
 
 @pytest.mark.parametrize(
-    ("family_id", "sampler"), [(family.id, sampler) for family in REGISTRY.all() for sampler in family.samplers]
+    ("family_id", "sampler"),
+    [(each.id, sampler) for each in REGISTRY.all() if each.video is None for sampler in each.samplers],
 )
 def test_a_picture_killed_twice_has_the_bytes_of_one_that_was_not(
     worker: WorkerEngine,

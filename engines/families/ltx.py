@@ -1,0 +1,117 @@
+"""LTX-Video: 1.9 or 13 billion parameters, the quickest of the video models; sides of 32, frames 8k + 1.
+
+Source: the classes LTXPipeline, LTXImageToVideoPipeline and LTXConditionPipeline of diffusers 0.42 and the configuration of
+Lightricks/LTX-Video.
+"""
+
+from __future__ import annotations
+
+from engines.family import (
+    Detection,
+    EngineFamily,
+    LatentFormat,
+    Limits,
+    MemoryFigures,
+    Signature,
+    TextRules,
+    TinyPart,
+    TinyProfile,
+    Variant,
+)
+from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.tiny_parts import T5, T5_TOKENIZER, WIDTH
+from engines.types import Task
+from engines.video_rules import DecodeKind, VideoRules
+
+PIPELINES = {Task.TEXT_TO_VIDEO: "LTXPipeline", Task.IMAGE_TO_VIDEO: "LTXImageToVideoPipeline"}
+
+TINY = TinyProfile(
+    pipeline_class="LTXPipeline",
+    width=64,
+    height=64,
+    parts={
+        "transformer": TinyPart(
+            "diffusers",
+            "LTXVideoTransformer3DModel",
+            {
+                "in_channels": 8,
+                "out_channels": 8,
+                "num_attention_heads": 2,
+                "attention_head_dim": 16,
+                "cross_attention_dim": 32,
+                "num_layers": 2,
+                "caption_channels": WIDTH,
+            },
+        ),
+        # The real ratios, 32 pixels and 8 frames a latent, with few channels.
+        "vae": TinyPart(
+            "diffusers",
+            "AutoencoderKLLTXVideo",
+            {
+                "latent_channels": 8,
+                "block_out_channels": (8, 8, 8, 8),
+                "decoder_block_out_channels": (8, 8, 8, 8),
+                "layers_per_block": (1, 1, 1, 1, 1),
+                "decoder_layers_per_block": (1, 1, 1, 1, 1),
+            },
+        ),
+        "text_encoder": T5,
+        "tokenizer": T5_TOKENIZER,
+        "scheduler": TinyPart(
+            "diffusers",
+            "FlowMatchEulerDiscreteScheduler",
+            {
+                "use_dynamic_shifting": True,
+                "base_shift": 0.95,
+                "max_shift": 2.05,
+                "base_image_seq_len": 1024,
+                "max_image_seq_len": 4096,
+                "shift_terminal": 0.1,
+            },
+        ),
+    },
+)
+
+FAMILY = EngineFamily(
+    id="ltx",
+    title="LTX-Video",
+    summary="Quick short videos from words or a picture; the small model wants 8 GB of graphics memory.",
+    pipelines=PIPELINES,
+    defaults={
+        "width": 704,
+        "height": 512,
+        "frames": 97,
+        "fps": 24,
+        "steps": 40,
+        "guidance": 3.0,
+        "sampler": "Euler flow",
+        "scheduler": "Normal",
+        "negative_prompt": "worst quality, inconsistent motion, blurry, jittery, distorted",
+    },
+    limits=Limits(min_side=64, max_side=1280, side_multiple=32, max_pixels=1280 * 736, max_guidance=15.0, max_count=8),
+    samplers=FLOW_SAMPLERS,
+    schedulers=FLOW_SCHEDULES,
+    detection=Detection(
+        pipeline_classes=frozenset({*PIPELINES.values(), "LTXConditionPipeline"}),
+        files={
+            "transformer": (
+                Signature({"transformer_blocks.*.scale_shift_table": (6, None), "patchify_proj.weight": (None, 128)}),
+                Signature({"transformer_blocks.*.scale_shift_table": (6, None), "proj_in.weight": (None, 128)}),
+            ),
+        },
+        prefixes={"vae": ("vae.",)},
+        variants={"distilled": Variant(metadata={"modelspec.title": "*distilled*"})},
+    ),
+    parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
+    latent=LatentFormat(channels=128, scale=32),
+    memory=MemoryFigures(parameters=6.9, activation_bytes_per_pixel=9_000),
+    tiny=TINY,
+    denoiser="transformer",
+    text=TextRules(returns=(), tokens=128),
+    engine="engines.pipeline.video_engine:VideoEngine",
+    call_arguments={"decode_timestep": 0.05, "decode_noise_scale": 0.025},
+    changes={"distilled": {"defaults": {"steps": 8, "guidance": 1.0}}},
+    video=VideoRules(
+        frame_step=8, frame_offset=1, min_frames=9, max_frames=257, decode=DecodeKind.WINDOWS, knows_fps=True
+    ),
+)

@@ -1,0 +1,46 @@
+"""The classes of parts that video models are made of: name to the module that has it. No other name is ever looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+VIDEO_PART_CLASSES: Mapping[str, str] = {
+    "AutoencoderKLLTXVideo": "diffusers",
+    "LTXVideoTransformer3DModel": "diffusers",
+    "AutoencoderKLWan": "diffusers",
+    "WanTransformer3DModel": "diffusers",
+    "AutoencoderKLCogVideoX": "diffusers",
+    "CogVideoXTransformer3DModel": "diffusers",
+    "AutoencoderKLHunyuanVideo": "diffusers",
+    "HunyuanVideoTransformer3DModel": "diffusers",
+    "AutoencoderKLHunyuanVideo15": "diffusers",
+    "HunyuanVideo15Transformer3DModel": "diffusers",
+    "ClassifierFreeGuidance": "diffusers",
+    "AutoencoderKLTemporalDecoder": "diffusers",
+    "UNetSpatioTemporalConditionModel": "diffusers",
+    "UNetMotionModel": "diffusers",
+    "MotionAdapter": "diffusers",
+    "AutoencoderKLLTX2Video": "diffusers",
+    "AutoencoderKLLTX2Audio": "diffusers",
+    "LTX2VideoTransformer3DModel": "diffusers",
+    "LlamaModel": "transformers",
+    "LlavaForConditionalGeneration": "transformers",
+    "LlamaTokenizer": "transformers",
+    "LlamaTokenizerFast": "transformers",
+    "Qwen2_5_VLTextModel": "transformers",
+    "Qwen2Tokenizer": "transformers",
+    "Qwen2TokenizerFast": "transformers",
+    "ByT5Tokenizer": "transformers",
+    "Gemma3ForConditionalGeneration": "transformers",
+    "GemmaTokenizer": "transformers",
+    "GemmaTokenizerFast": "transformers",
+    "SiglipImageProcessor": "transformers",
+    "SiglipVisionModel": "transformers",
+    "T5EncoderModel": "transformers",
+    "UMT5EncoderModel": "transformers",
+    "T5Tokenizer": "transformers",
+    "T5TokenizerFast": "transformers",
+    "CLIPVisionModel": "transformers",
+    "CLIPVisionModelWithProjection": "transformers",
+    "CLIPImageProcessor": "transformers",
+}

@@ -1,0 +1,323 @@
+"""The video engine on tiny models of every family: files that ffprobe reads, the same latents after a resume, saved decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from engines.errors import Cancelled, ResourceError
+from engines.interface import CancelToken, RunContext
+from engines.media import read_metadata
+from engines.media.video_read import read_frames, video_facts
+from engines.media.video_write import VideoWriter
+from engines.pipeline import video_decode
+from engines.pipeline.video_decode import DecoderInput, FrameSink, decode_video
+from engines.records import ModelRecord
+from engines.resident import ResidentEngine
+from engines.types import GenerationRequest, Progress, Stage, Task, VideoFormat
+from engines.video_rules import DecodeKind
+
+from .conftest import VIDEO, tiny_record
+from .test_video_files import probe
+
+ALL = [(key, task) for key, family in VIDEO.items() for task in family.tasks]
+QUICK = [
+    ("ltx", Task.TEXT_TO_VIDEO),
+    ("wan-two", Task.TEXT_TO_VIDEO),
+    ("wan-both", Task.IMAGE_TO_VIDEO),
+    ("ltx2", Task.TEXT_TO_VIDEO),
+    ("animatediff", Task.VIDEO_TO_VIDEO),
+    ("cogvideox-picture", Task.IMAGE_TO_VIDEO),
+]
+
+
+class Stopped(Exception):
+    """Stands for the death of the process: raised in the middle of a run, nothing of Easel catches it."""
+
+
+class Studio:
+    """One engine, tiny models made when they are first asked for, and inputs to start from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.engine = folder, ResidentEngine()
+        self._records: dict[str, ModelRecord] = {}
+        self.inputs = _inputs(folder)
+
+    def record(self, key: str) -> ModelRecord:
+        from engines.tiny import make_tiny_model
+
+        if key not in self._records:
+            self._records[key] = tiny_record(VIDEO[key], make_tiny_model(VIDEO[key], self.folder / key))
+        return self._records[key]
+
+    def request(self, key: str, task: Task, **fields: Any) -> GenerationRequest:
+        family = VIDEO[key]
+        assert family.video is not None
+        values = {**family.defaults, "width": family.tiny.width, "height": family.tiny.height, "steps": 3, "seed": 7}
+        values |= {"task": task, "model": key, "prompt": "a red apple", "frames": family.video.nearest(9)[-1], **fields}
+        if family.video.last_image and task.needs_image:
+            values |= {"last_image": "x"}
+        return GenerationRequest.model_validate(values)
+
+    def context(self, name: str, **fields: Any) -> RunContext:
+        staging = self.folder / "runs" / name
+        staging.mkdir(parents=True, exist_ok=True)
+        return RunContext(staging=staging, inputs=self.inputs, **{"preview_every": 0.0, **fields})
+
+    def make(self, request: GenerationRequest, ctx: RunContext) -> Path:
+        self.engine.load(self.record(request.model), ctx)
+        return self.engine.generate(request, ctx).artifacts[-1].path
+
+    @property
+    def vae(self) -> Any:
+        return self.engine._engine._parts["vae"]  # pyright: ignore
+
+
+def _inputs(folder: Path) -> dict[str, Path]:
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.radial_gradient("L").resize((64, 64)).convert("RGB").save(folder / "init.png")
+    Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(folder / "last.png")
+    writer = VideoWriter(folder / "init.webm", VideoFormat.WEBM, (64, 64), 8, {})
+    y, x = np.mgrid[0:64, 0:64]
+    writer.write(np.stack([np.stack([x * 4, y * 4, np.full_like(x, i * 12)], -1) for i in range(17)]).astype(np.uint8))
+    return {"init_image": folder / "init.png", "last_image": folder / "last.png", "init_video": writer.finish()}
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio(tmp_path_factory.mktemp("studio"))
+
+
+def name_of(key: str, task: Task, what: str) -> str:
+    return f"{key}-{task}-{what}"
+
+
+@pytest.mark.parametrize(("key", "task"), ALL)
+def test_every_task_of_every_family_makes_a_video_that_ffprobe_reads(studio: Studio, key: str, task: Task) -> None:
+    seen: list[Progress] = []
+    request = studio.request(key, task)
+    path = studio.make(
+        request, studio.context(name_of(key, task, "whole"), on_progress=seen.append, preview_every=0.001)
+    )
+    found = probe(path)
+    picture = found["streams"][0]
+    assert (picture["codec_name"], picture["nb_read_frames"]) == ("vp9", str(request.frames))
+    assert picture["r_frame_rate"] == f"{request.fps}/1"
+    assert len(found["streams"]) == (2 if VIDEO[key].video.sound else 1)  # pyright: ignore
+    assert read_metadata(path).request == request
+    assert found["format"]["tags"]["PARAMETERS"].startswith("a red apple")
+    assert len({np.asarray(frame).tobytes() for frame in read_frames(path)}) > 1, "something moves"
+    stages = [progress.stage for progress in seen]
+    assert {Stage.ENCODE, Stage.DENOISE, Stage.DECODE, Stage.SAVE} <= set(stages)
+    assert any(progress.preview is not None and progress.preview.is_file() for progress in seen)
+    assert not (path.parent / "checkpoint.safetensors").exists()
+
+
+def stop_after(calls: int, stage: Stage = Stage.DENOISE) -> Callable[[Progress], None]:
+    """Raises at the report of step `calls` of a stage, right after its checkpoint."""
+
+    def report(progress: Progress) -> None:
+        if progress.stage is stage and progress.step >= calls:
+            raise Stopped
+
+    return report
+
+
+def latents(ctx: RunContext) -> dict[str, bytes]:
+    """The bytes of what is kept before the decode: latents, and sound where there is some."""
+    return {name: tensor.numpy().tobytes() for name, tensor in load_file(ctx.checkpoint).items()}
+
+
+def check_resume(studio: Studio, key: str, task: Task) -> None:
+    request = studio.request(key, task)
+    steps = 3 if not task.uses_strength else 2
+    whole = studio.context(name_of(key, task, "latents"), on_progress=stop_after(0, Stage.DECODE))
+    with pytest.raises(Stopped):
+        studio.make(request, whole)
+    for stop in range(1, steps):
+        name = name_of(key, task, f"stopped-{stop}")
+        with pytest.raises(Stopped):
+            studio.make(request, studio.context(name, on_progress=stop_after(stop), checkpoint_every=0.0))
+        again = studio.context(name, on_progress=stop_after(0, Stage.DECODE))
+        assert again.checkpoint.exists()
+        with pytest.raises(Stopped):
+            studio.make(request, again)
+        assert latents(again) == latents(whole), f"stopped after step {stop}"
+
+
+@pytest.mark.parametrize(("key", "task"), QUICK)
+def test_resume_at_any_step_gives_the_same_latents(studio: Studio, key: str, task: Task) -> None:
+    check_resume(studio, key, task)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("key", "task"), [each for each in ALL if each not in QUICK])
+def test_resume_at_any_step_gives_the_same_latents_in_every_family(studio: Studio, key: str, task: Task) -> None:
+    check_resume(studio, key, task)
+
+
+@pytest.mark.parametrize("key", ["wan", "svd", "ltx"])
+def test_a_decode_that_died_is_done_again_without_a_step(studio: Studio, key: str) -> None:
+    task = VIDEO[key].tasks[0]
+    request = studio.request(key, task, frames=17)
+    whole = studio.make(request, studio.context(f"{key}-decoded"))
+    with pytest.raises(Stopped):
+        studio.make(request, studio.context(f"{key}-died", on_progress=stop_after(1, Stage.DECODE)))
+    seen: list[Progress] = []
+    again = studio.make(request, studio.context(f"{key}-died", on_progress=seen.append))
+    assert again.read_bytes() == whole.read_bytes()
+    assert Stage.DENOISE not in {progress.stage for progress in seen}
+
+
+def test_stop_in_the_middle_of_a_decode_leaves_a_video_that_plays(studio: Studio) -> None:
+    token = CancelToken()
+    request = studio.request("wan", Task.TEXT_TO_VIDEO, frames=33)
+
+    def report(progress: Progress) -> None:
+        if progress.stage is Stage.DECODE and progress.step >= 9:
+            token.cancel()
+
+    ctx = studio.context("stopped-decode", token=token, on_progress=report)
+    with pytest.raises(Cancelled):
+        studio.make(request, ctx)
+    (part,) = ctx.staging.glob("*.part.webm")
+    assert 9 <= video_facts(part).frames < 33
+    assert ctx.checkpoint.exists()
+
+
+@pytest.mark.parametrize("stage", [Stage.ENCODE, Stage.DENOISE])
+def test_stop_is_seen_before_the_next_block(studio: Studio, stage: Stage) -> None:
+    token, seen = CancelToken(), []
+
+    def report(progress: Progress) -> None:
+        seen.append(progress)
+        if progress.stage is stage:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        studio.make(
+            studio.request("wan", Task.TEXT_TO_VIDEO), studio.context(f"stop-{stage}", token=token, on_progress=report)
+        )
+    assert len([progress for progress in seen if progress.stage is Stage.DENOISE]) <= 1
+
+
+@pytest.mark.parametrize("key", ["wan", "ltx", "animatediff"])
+def test_a_decode_without_memory_is_done_in_tiles_and_says_so(studio: Studio, key: str) -> None:
+    request = studio.request(key, Task.TEXT_TO_VIDEO)
+    ctx = studio.context(f"{key}-memory")
+    studio.engine.load(studio.record(key), ctx)
+    calls = 0
+
+    def fail_once(_module: object, _inputs: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise torch.OutOfMemoryError("no memory for the test")
+
+    with pytest.raises(Stopped):  # up to the decoder first, whose small preview decodes are none of ours
+        studio.make(request, studio.context(f"{key}-memory", on_progress=stop_after(0, Stage.DECODE)))
+    calls = 1 if key != "wan" else 0
+    hook = studio.vae.decoder.register_forward_pre_hook(fail_once)
+    try:
+        artifact = studio.engine.generate(request, ctx).artifacts[0]
+    finally:
+        hook.remove()
+    assert "tiles" in artifact.notes[0]
+    assert video_facts(artifact.path).frames == request.frames
+
+
+def test_memory_that_is_never_enough_keeps_the_latents(studio: Studio) -> None:
+    request = studio.request("ltx", Task.TEXT_TO_VIDEO, seed=11)
+    ctx = studio.context("no-memory")
+    studio.engine.load(studio.record("ltx"), ctx)
+
+    def fail(_module: object, _inputs: object) -> None:
+        raise torch.OutOfMemoryError("no memory for the test")
+
+    hook = studio.vae.decoder.register_forward_pre_hook(fail)
+    try:
+        with pytest.raises(ResourceError) as caught:
+            studio.engine.generate(request, ctx)
+    finally:
+        hook.remove()
+    assert caught.value.code == "out-of-memory"
+    assert ctx.checkpoint.exists()
+    assert video_facts(studio.make(request, ctx)).frames == request.frames
+
+
+@pytest.mark.parametrize("key", ["wan", "ltx", "cogvideox", "wan-both"])
+def test_the_frames_are_plain_diffusers_frames(studio: Studio, key: str) -> None:
+    """The hooks change nothing, and what is decoded bit by bit is what the pipeline decodes at once."""
+    import diffusers
+
+    from engines.samplers import create_sampler
+
+    family, request = VIDEO[key], studio.request(key, Task.TEXT_TO_VIDEO)
+    taken: list[np.ndarray] = []
+    real = VideoWriter.write
+
+    def write(self: VideoWriter, frames: np.ndarray) -> None:
+        taken.append(frames.copy())
+        real(self, frames)
+
+    VideoWriter.write = write
+    try:
+        studio.make(request, studio.context(f"{key}-plain"))
+    finally:
+        VideoWriter.write = real
+    pipe = getattr(diffusers, family.pipelines[request.task]).from_pretrained(studio.record(key).path)
+    pipe.scheduler = create_sampler(
+        request.sampler, request.scheduler, dict(pipe.scheduler.config), family.sampler_overrides
+    )
+    theirs = pipe(
+        request.prompt,
+        negative_prompt=request.negative_prompt,
+        width=request.width,
+        height=request.height,
+        num_frames=request.frames,
+        num_inference_steps=3,
+        guidance_scale=request.guidance,
+        generator=torch.Generator().manual_seed(7),
+        output_type="np",
+        **family.call_arguments,
+        **({"frame_rate": request.fps} if family.video.knows_fps else {}),  # pyright: ignore
+    ).frames[0]
+    assert np.abs(np.concatenate(taken).astype(int) - (theirs * 255).round().astype(int)).max() <= 1
+
+
+def test_windows_over_time_meet_without_a_gap(studio: Studio) -> None:
+    """A long video in windows has as many frames as one decoded whole, the same ones far from the seams."""
+    studio.engine.load(studio.record("ltx"), studio.context("windows"))
+    vae = studio.vae
+    given = DecoderInput(torch.randn(1, 8, 15, 2, 2, generator=torch.Generator().manual_seed(1)))
+    frames: list[np.ndarray] = []
+    sink = FrameSink(frames.append, lambda: None)
+    decode_video(vae, given, DecodeKind.WINDOWS, sink, 8)
+    with torch.inference_mode():
+        whole = vae.decode(given.latents).sample
+    assert sink.frames == whole.shape[2] == 14 * 8 + 1
+    expected = ((whole[0].clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 3, 0).numpy()
+    made = np.concatenate(frames).astype(float)
+    assert np.abs(made - expected).mean() < 12, (
+        "a decoder that looks both ways sees a little less at the ends of a window"
+    )
+    assert np.abs(made[:9] - expected[:9]).mean() < 1
+    assert video_decode.WINDOW > video_decode.STRIDE
+
+
+def test_gif_and_webp_are_made_too(studio: Studio) -> None:
+    for kind in (VideoFormat.GIF, VideoFormat.WEBP, VideoFormat.MP4):
+        request = studio.request("animatediff", Task.TEXT_TO_VIDEO, video_format=kind)
+        ctx = studio.context(f"kind-{kind}")
+        path = studio.make(request, ctx)
+        assert path.suffix == kind.suffix
+        assert read_metadata(path).request == request
+        assert [each.name for each in ctx.staging.iterdir()] == [path.name]
