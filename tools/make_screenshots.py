@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "resources" / "screenshots"
 SIZE = {"width": 1280, "height": 860}
 PROMPTS = ("a slice of pizza", "a fox", "a penguin", "a red apple")
-TABS = ("image", "video", "presets", "history", "settings")
+TABS = ("image", "video", "models", "presets", "history", "settings")
 WAIT = 120_000  # milliseconds
 
 
@@ -55,7 +55,13 @@ def stop_easel(easel: subprocess.Popen[str]) -> None:
 
 
 def start_easel(home: Path) -> tuple[subprocess.Popen[str], str]:
-    """A real Easel for the browser, with its data below `home`; returns it with the address for one page."""
+    """A real Easel for the browser, with its data below `home`; returns it with the address for one page.
+
+    The first steps are taken as done: they would stand before everything else.
+    """
+    settings = home / "config" / "settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text('{"schema_version": 1, "wizard_done": true}', encoding="utf-8")
     environment = {**os.environ, "EASEL_HOME": str(home), "BROWSER": "true", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-P", "-m", "app", "ui", "--browser"]
     easel = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -37,7 +37,7 @@ def understand(text: str, endpoint: str = HUB) -> Wanted | str:
     if host_of(text) not in HUB_HOSTS | {host_of(endpoint)}:
         return text
     page = PAGE.fullmatch(unquote(parts.path))
-    if page is None:
+    if page is None or (not page[2] and suffix_of(page[1]) in WEIGHTS):
         return text
     file = page[4] if page[2] in ("blob", "resolve") else ""
     return Wanted(page[1], page[3] or "main", file or "")

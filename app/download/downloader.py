@@ -178,9 +178,10 @@ class Downloader:
                 self._records.save(record)  # a kill between this and the next line but one is seen by the place
                 finish(record)
             record = record.with_(state=DownloadState.DONE)
-            self._keep(record)
+            self._records.save(record)
             log.info("download done id=%s", record.id)
-            self._arrived(record.root)
+            self._arrived(record.root)  # before anybody hears of it: they will look for the model
+            self._tell(DownloadNews(record, there(record)))
         except _Stop:
             record = self._stopped(self._records.get(record.id))
         except Exception as error:  # the thread goes on with the next one, whatever happened to this one

@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from app.download import DownloadNews
 from app.events import Event, QueueChanged
 from app.jobs import Job, Queued, Running
 from app.services import Services
+from app.ui.model_views import download_view
 from app.ui.views import job_view, progress_view
 from app.ui.words import Words
 
@@ -35,6 +37,7 @@ class Feed:
         self._forget = (
             services.orchestrator.subscribe(self._on_event),
             services.orchestrator.subscribe_queue(self._on_queue),
+            services.downloads.subscribe(self._on_download),
         )
 
     def preview(self, job_id: str) -> Path | None:
@@ -46,7 +49,9 @@ class Feed:
         latest = self._services.orchestrator.ledger.latest(RECENT)
         shown = [job for job in latest if job.created >= self._since or not job.over or self._unfinished(job)]
         queue = self._services.orchestrator.queue
-        return {"jobs": [self._view(job) for job in reversed(shown)], "paused": queue.paused, "order": queue.order}
+        downloads = [self._download_view(news) for news in self._services.downloads.all()]
+        jobs = [self._view(job) for job in reversed(shown)]
+        return {"jobs": jobs, "paused": queue.paused, "order": queue.order, "downloads": downloads}
 
     async def stream(self) -> AsyncIterator[str]:
         """Server-sent events, the snapshot first, until the page is gone or the server closes."""
@@ -105,6 +110,12 @@ class Feed:
         self._last[job.id] = event
         running = job if isinstance(job.state, Running) else replace(job, state=Running(time.time()))
         self.tell("progress", {"id": job.id, **(progress_view(running, event, self.words) or {})})
+
+    def _download_view(self, news: DownloadNews) -> dict[str, Any]:
+        return download_view(news, self.words, self._services.models)
+
+    def _on_download(self, news: DownloadNews) -> None:
+        self.tell("download", self._download_view(news))
 
     def _on_queue(self, changed: QueueChanged) -> None:
         self.tell("queue", {"paused": changed.paused, "order": changed.order})

@@ -1,4 +1,4 @@
-"""The page: five tabs over one set of services. Everything that moves is pushed by the feed, not polled by Gradio."""
+"""The page: six tabs over one set of services. Everything that moves is pushed by the feed, not polled by Gradio."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def build_page(services: Services, words: Words) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             _generation_tab(page, services, words, "image", IMAGE_TASKS)
             _generation_tab(page, services, words, "video", VIDEO_TASKS)
+            _script_tab(words, "models")
             _script_tab(words, "presets")
             _script_tab(words, "history")
             with gr.Tab(words("tab.settings"), id="settings", elem_id="tab-settings"):

@@ -54,6 +54,7 @@ class Server:
             if not self._thread.is_alive() or time.monotonic() - started > READY_SECONDS:
                 raise ResourceError("server-not-started", port=self.port)
             time.sleep(0.01)
+        self._services.downloads.start()
         log.info("serving port=%d after=%.2f s", self.port, time.monotonic() - started)
 
     def stop(self) -> None:
@@ -80,7 +81,7 @@ class Server:
 
         from app.ui.feed import Feed
         from app.ui.page import build_page
-        from app.ui.routes import Desk, drafts, jobs, pictures, presets, window
+        from app.ui.routes import Desk, downloads, drafts, jobs, models, pictures, presets, window
         from app.ui.theme import theme
 
         imported = time.monotonic()
@@ -88,7 +89,7 @@ class Server:
         self._feed = Feed(self._services, words)
         desk = Desk(self._services, self._feed, words)
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-        for module in (drafts, jobs, pictures, presets, window):
+        for module in (downloads, drafts, jobs, models, pictures, presets, window):
             app.router.routes.extend(module.routes(desk))
         app.mount("/easel/web", StaticFiles(directory=WEB))
         app.mount("/easel/icons", StaticFiles(directory=RESOURCES / "icons"))

@@ -11,6 +11,8 @@ import { makeStrip } from "./strip.js";
 import { makeStatus, markBusy, stopRunning } from "./status.js";
 import { makePresetRow, makePresetsTab } from "./presets.js";
 import { makeHistory } from "./history.js";
+import { makeModelsTab } from "./models.js";
+import { startWizard } from "./wizard.js";
 import { openReport } from "./report.js";
 import { watchDrops } from "./drop.js";
 
@@ -76,6 +78,7 @@ async function start() {
   place("status", makeStatus);
   place("notice", makeNoticePlace);
   place("presets", (element, tab) => (tab ? makePresetRow(element, tab) : makePresetsTab(element)));
+  place("models", makeModelsTab);
   place("history", makeHistory);
   watchPlaces();
   watchKeys();
@@ -86,6 +89,7 @@ async function start() {
   whenUsable(() => {
     document.documentElement.dataset.easelReady = "";
     post("/loaded").catch(() => {});
+    startWizard();
   });
 }
 

@@ -1,6 +1,7 @@
 // What goes on, as the server tells it: jobs by id, the queue, and whoever wants to hear of changes.
 
 const jobs = new Map();
+const downloads = new Map();
 const listeners = new Set();
 export const queue = { paused: false, order: [] };
 export const connection = { open: false };
@@ -10,6 +11,9 @@ export function allJobs(tab = null) {
   return found.sort((a, b) => a.created - b.created);
 }
 
+export const allDownloads = () => [...downloads.values()];
+export const download = (id) => downloads.get(id);
+
 export const job = (id) => jobs.get(id);
 export const running = () => [...jobs.values()].find((each) => each.state === "running") ?? null;
 
@@ -18,7 +22,8 @@ export function waiting() {
   return allJobs().filter((each) => each.state === "queued").sort((a, b) => place(a) - place(b));
 }
 
-// The listener is called with what changed: "snapshot", "job", "progress", "stopping", "queue", "trashed", "connection".
+// The listener is called with what changed: "snapshot", "job", "progress", "stopping", "queue", "trashed", "download",
+// "connection".
 export function listen(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -31,6 +36,12 @@ const handlers = {
     jobs.clear();
     data.jobs.forEach((each) => jobs.set(each.id, each));
     Object.assign(queue, { paused: data.paused, order: data.order });
+    downloads.clear();
+    (data.downloads ?? []).forEach((each) => downloads.set(each.id, each));
+  },
+  download(data) {
+    if (data.gone) downloads.delete(data.id);
+    else downloads.set(data.id, data);
   },
   job(data) {
     const before = jobs.get(data.id);

@@ -29,6 +29,7 @@ export function makeStage(element, tab) {
   draw();
   drawQueue(tab, waiting);
   feed.listen((what, data) => {
+    if (what === "download") return;
     if (what === "progress") {
       const shown = current(tab);
       if (shown?.job.id === data.id) drawProgress(shown.job, picturePlace, progress);

@@ -29,7 +29,7 @@ export function makeStatus(element) {
   };
   look();
   setInterval(look, EVERY);
-  feed.listen((what) => what !== "progress" && draw());
+  feed.listen((what) => !["progress", "download"].includes(what) && draw());
 }
 
 function summary() {
@@ -51,5 +51,5 @@ export function markBusy() {
     document.body.classList.toggle("busy", Boolean(found));
   };
   mark();
-  feed.listen((what) => what !== "progress" && mark());
+  feed.listen((what) => !["progress", "download"].includes(what) && mark());
 }

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.profile import used_profile
+
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -83,6 +85,7 @@ def open_window(
     from qtpy.QtWidgets import QApplication
 
     home = tmp_path_factory.mktemp("window") / "home"
+    used_profile(home)
     opened = _desktop(home.parent, patched)
     patched.setenv("EASEL_HOME", str(home))
     # Qt's loop is turned by the tests. pywebview ends it with the last window, after which nothing could be waited for.

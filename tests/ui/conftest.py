@@ -16,16 +16,19 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from app.paths import ROOT
+from tests.profile import used_profile
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WAIT = 60_000  # milliseconds; a picture takes two seconds here, twenty on a busy machine
 
 
 class Easel:
-    """`easel ui --browser` as a process; `address` lets one page in."""
+    """`easel ui --browser` as a process; `address` lets one page in. A `fresh` one shows the first steps."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, fresh: bool = False) -> None:
         self.home = home
+        if not fresh:
+            used_profile(home)
         self.address = ""
         self.process: subprocess.Popen[str] | None = None
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.ui.conftest import Easel, Screen, eventually
 
-TABS = ("image", "video", "presets", "history", "settings")
+TABS = ("image", "video", "models", "presets", "history", "settings")
 
 
 @pytest.fixture

@@ -1,0 +1,186 @@
+// The Models tab: what is here, what can be fetched, where models are looked for.
+
+import { h, button, replace, dialog } from "./dom.js";
+import { t } from "./words.js";
+import { get, post } from "./api.js";
+import * as feed from "./feed.js";
+import { change } from "./form.js";
+import { toast } from "./notice.js";
+import { confirmDownload, downloadList, errorBelow } from "./downloads.js";
+import { folderRows } from "./folders.js";
+import { openWizard } from "./wizard.js";
+
+let known = { models: [], problems: [] };
+let redraw = () => {};
+
+async function refresh(path = null) {
+  known = path ? await post(path) : await get("/models");
+  redraw();
+}
+
+export async function useModel(id, makes = "image", values = {}) {
+  const tab = makes === "video" ? "video" : "image";
+  const found = await change(tab, { action: "set", values: { model: id, ...values } });
+  const title = known.models.find((model) => model.id === id)?.title ?? id;
+  if (found && !Object.keys(values).length) toast(t("models.used", { title, tab: t(`tab.${found}`) }));
+  return found;
+}
+
+export function makeModelsTab(element) {
+  element.classList.add("models-tab");
+  const downloads = h("div", { class: "downloads" });
+  const title = h("h3", {}, t("models.downloads"));
+  const onChange = (shown) => { title.hidden = !shown.length; };
+  element.append(installed(), h("section", { "aria-label": t("models.downloads") }, title, downloads), more(), folders(), token());
+  downloadList(downloads, { onUse: (view) => useModel(view.model, makesOf(view.model)), onChange });
+  feed.listen((what, data) => {
+    if (what === "download" && data.state === "done") refresh().catch(() => {});
+  });
+}
+
+const makesOf = (id) => known.models.find((model) => model.id === id)?.makes ?? "image";
+
+// What is here
+
+function installed() {
+  const trouble = h("div", {});
+  const search = h("input", { type: "search", id: "models-search", placeholder: t("models.search"), "aria-label": t("models.search") });
+  const kinds = ["all", "image", "video"].map((kind) => h("option", { value: kind === "all" ? "" : kind }, t(`models.kind.${kind}`)));
+  const kind = h("select", { id: "models-kind", "aria-label": t("models.kind") }, kinds);
+  const list = h("div", { class: "model-list" });
+  redraw = () => {
+    const words = search.value.toLowerCase().split(/\s+/u).filter(Boolean);
+    const fits = (model) => words.every((word) => `${model.title} ${model.family} ${model.place}`.toLowerCase().includes(word));
+    const shown = known.models.filter((model) => fits(model) && (!kind.value || model.makes === kind.value));
+    replace(list, shown.map(row), known.problems.map(brokenRow), shown.length ? null : h("p", { class: "hint" }, t("models.none-found")));
+  };
+  search.addEventListener("input", redraw);
+  kind.addEventListener("change", redraw);
+  const load = (path) => refresh(path).catch((error) => errorBelow(trouble, error));
+  load(null);
+  return h("section", { "aria-label": t("models.here") },
+    h("h3", {}, t("models.here")),
+    h("div", { class: "row filters" }, search, kind,
+      button(t("models.rescan"), () => load("/models/rescan"), { image: "reload", quiet: true }),
+      button(t("models.wizard"), () => openWizard())),
+    trouble, list);
+}
+
+function row(model) {
+  const facts = [model.family, model.size, model.bundled ? t("models.bundled") : model.place];
+  return h("article", { class: "model" },
+    h("div", { class: "about" },
+      h("h4", {}, model.title),
+      h("p", { class: "kind" }, facts.join(" · ")),
+      model.description ? h("p", {}, model.description) : null),
+    h("div", { class: "row" },
+      button(t("models.use"), () => useModel(model.id, model.makes), { kind: "primary" }),
+      button(t("models.details"), () => details(model))));
+}
+
+function brokenRow(each) {
+  return h("article", { class: "model broken" },
+    h("h4", {}, each.name), h("p", {}, `${each.title} ${each.cause}`), h("p", { class: "kind" }, each.place));
+}
+
+function details(model) {
+  const usual = Object.entries(model.defaults).map(([name, value]) => `${name}: ${value}`).join(", ");
+  const rows = [["family", model.family], ["tasks", model.tasks.join(", ")], ["size", model.size], ["place", model.place],
+    ["licence", model.licence], ["defaults", usual], ["fingerprint", model.fingerprint], ["description", model.description]];
+  const show = () => post("/models/show", { id: model.id }).catch((error) => toast(String(error.message)));
+  dialog(model.title, (close) => [
+    h("table", {}, h("tbody", {}, rows.filter(([, value]) => value).map(([name, value]) =>
+      h("tr", {}, h("th", { scope: "row" }, t(`models.detail.${name}`)), h("td", {}, value))))),
+    h("div", { class: "row" }, button(t("models.show"), show), button(t("close"), close, { kind: "primary" })),
+  ], "wide");
+}
+
+// What can be fetched
+
+function more() {
+  const section = h("section", { "aria-label": t("models.more") }, h("h3", {}, t("models.more")), h("p", { class: "hint" }, t("models.more.text")));
+  const trouble = h("div", {});
+  const search = h("input", { type: "search", id: "catalogue-search", placeholder: t("models.catalogue.search"), "aria-label": t("models.catalogue.search") });
+  const fitting = h("input", { type: "checkbox", id: "catalogue-fitting", checked: true });
+  const list = h("div", { class: "catalogue" });
+  let entries = [];
+  const draw = () => {
+    const words = search.value.toLowerCase().split(/\s+/u).filter(Boolean);
+    const shown = entries.filter((entry) => words.every((word) => `${entry.title} ${entry.summary} ${entry.repository}`.toLowerCase().includes(word)));
+    replace(list, shown.filter((entry) => !fitting.checked || (entry.known && entry.fit !== "too-big")).map((entry) => entryCard(entry, trouble)));
+  };
+  search.addEventListener("input", draw);
+  fitting.addEventListener("change", draw);
+  get("/models/catalogue").then((found) => { entries = found.entries; draw(); }).catch((error) => errorBelow(trouble, error));
+  section.append(
+    h("div", { class: "row filters" }, search, h("label", { class: "check" }, fitting, t("models.fitting"))),
+    trouble, list,
+    asked("address", "models.look-up", (address) => confirmDownload({ address })),
+    asked("import", "models.import.do", importFrom));
+  return section;
+}
+
+export function entryCard(entry, trouble, { begin = null, label = t("catalogue.get"), heading = "h4" } = {}) {
+  const get_ = begin ?? (() => confirmDownload({ entry: entry.id }).catch((error) => errorBelow(trouble, error)));
+  const notes = [entry.accept ? t("catalogue.accept") : "", entry.commercial === false ? t("catalogue.non-commercial") : "", entry.known ? "" : t("catalogue.unknown")];
+  return h("article", { class: "entry" },
+    h("div", { class: "row" }, h(heading, {}, entry.title), h("span", { class: `fit ${entry.fit}` }, entry.fit_text)),
+    h("p", {}, entry.summary),
+    h("p", { class: "kind" }, [entry.size, entry.memory, entry.estimate].filter(Boolean).join(" · ")),
+    h("p", { class: "kind" }, t("licence.label", { licence: entry.licence }), entry.licence_checked ? "" : ` (${t("catalogue.not-checked")})`),
+    notes.filter(Boolean).map((note) => h("p", { class: "note" }, note)),
+    h("div", { class: "row" }, named(button(label, get_, { kind: entry.fit === "too-big" || !entry.known ? "" : "primary" }), t("catalogue.get.title", { title: entry.title }))));
+}
+
+function named(element, name) {
+  element.setAttribute("aria-label", name);
+  return element;
+}
+
+async function importFrom(path) {
+  const found = await post("/models/import", { path });
+  toast(t("models.imported", { count: found.count }));
+  await refresh();
+  return found;
+}
+
+// A line to write into, with what it is for and a button; errors come below it.
+export function asked(name, doing, act, { value = "", key = `models.${name}`, type = "text" } = {}) {
+  const id = `${key.replaceAll(".", "-")}-field`;
+  const field = h("input", { type, id, value, autocomplete: "off", spellcheck: "false", "aria-describedby": `${id}-text` });
+  const trouble = h("div", {});
+  const go = async (event) => {
+    event.preventDefault();
+    replace(trouble);
+    if (type !== "password" && !field.value.trim()) return field.focus();
+    try {
+      const done = await act(field.value);
+      if (done) field.value = value;
+    } catch (error) {
+      errorBelow(trouble, error);
+    }
+  };
+  return h("form", { class: "asked", onsubmit: go },
+    h("label", { for: id }, t(key)),
+    h("p", { class: "hint", id: `${id}-text` }, t(`${key}.text`)),
+    h("div", { class: "row" }, field, h("button", { type: "submit", class: "easel-button" }, t(doing))),
+    trouble);
+}
+
+// Folders and the token
+
+function folders() {
+  const place = h("div", {});
+  const section = h("section", { "aria-label": t("models.folders") }, h("h3", {}, t("models.folders")), h("p", { class: "hint" }, t("models.folders.text")), place);
+  folderRows(place, () => refresh().catch(() => {}));
+  return section;
+}
+
+function token() {
+  const keep = async (value) => {
+    const { host } = await post("/token", { token: value });
+    toast(t("models.token.kept", { host }));
+    return true;
+  };
+  return h("section", { "aria-label": t("models.token") }, asked("token", "models.token.do", keep, { type: "password" }));
+}
