@@ -30,11 +30,17 @@ class Card:
     description: str = ""
 
 
+def card_place(model: Path) -> Path:
+    """Where a model's card is: in its folder, or beside a model that is one file: model.easel.json."""
+    return model.with_name(f"{model.stem}.{CARD}") if model.is_file() else model / CARD
+
+
 def read_card(folder: Path) -> Card:
     """The model's card. Raises `UserError("model-broken")` for a damaged one; a model without a card has an empty one."""
-    if not (folder / CARD).exists():  # so for a model that is a single file
+    path = card_place(folder)
+    if not path.exists():
         return Card()
-    data = read_json(folder / CARD, folder.name)
+    data = read_json(path, folder.name)
     text = {key: _text(data.get(key)) for key in ("id", "title", "licence", "description")}
     defaults = data.get("defaults")
     return Card(

@@ -146,7 +146,9 @@ def _changed(desk: Desk, data: dict[str, Any]) -> None:
         changes["download_folder"] = Path(target).expanduser().absolute() if target else None
     if changes:
         before = set(model_roots(services.paths, services.settings))
-        fixed = [root.path for root in services.models.roots if root.path not in before]  # the starter, and this start's own
+        fixed = [
+            root.path for root in services.models.roots if root.path not in before
+        ]  # the starter, and this start's own
         settings = services.change_settings(**changes)
         services.models.set_roots((*fixed, *model_roots(services.paths, settings)))
 

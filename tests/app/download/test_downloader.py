@@ -13,6 +13,7 @@ from app.download import Downloader, DownloadState, Plan
 from app.download.address import file_name, understand
 from app.download.hub import Wanted
 from app.download.plan import Piece, safe_name
+from app.model_files import read_card
 from engines.api import EaselError, NetworkError, ResourceError, UserError
 from tests.app.download.conftest import NAME, weights
 from tests.hub import Hub, Stored
@@ -73,6 +74,7 @@ def test_one_file_of_a_repository_and_its_address_are_the_same(hub: Hub, downloa
     place = get(downloader, f"{NAME}:little.safetensors")
     assert place.name == "little.safetensors"
     assert json.loads(place.with_name("little.easel.json").read_text())["licence"] == "openrail"
+    assert read_card(place).licence == "openrail"
 
 
 def test_a_plain_address(hub: Hub, downloader: Downloader) -> None:
