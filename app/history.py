@@ -6,15 +6,17 @@ themselves. Favourites are the one thing that no file says, and have a small fil
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import mimetypes
 import os
+import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any
 from pydantic import ValidationError
 from send2trash import send2trash
 
+from app.boards import BoardStore
 from app.events import Event
 from app.files import write_atomic
 from app.jobs import Job
@@ -39,18 +42,25 @@ from engines.api import (
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION, STARS_VERSION = 2, 1  # of the index, and of the file of stars
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".mp4", ".webm"})
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pictures (
     id TEXT PRIMARY KEY, path TEXT NOT NULL, created REAL NOT NULL, day TEXT NOT NULL, task TEXT NOT NULL,
     model TEXT NOT NULL, prompt TEXT NOT NULL, negative TEXT NOT NULL, seed INTEGER NOT NULL, width INTEGER NOT NULL,
     height INTEGER NOT NULL, media TEXT NOT NULL, job TEXT NOT NULL, favourite INTEGER NOT NULL, request TEXT,
-    words TEXT NOT NULL);
+    words TEXT NOT NULL, loras TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS pictures_by_time ON pictures(created);
 """
+# Made after an older index got its new column; with them the filters of 50,000 pictures take milliseconds.
+INDEXES = """
+CREATE INDEX IF NOT EXISTS pictures_by_day ON pictures(day);
+CREATE INDEX IF NOT EXISTS pictures_by_model ON pictures(model, created);
+CREATE INDEX IF NOT EXISTS pictures_by_seed ON pictures(seed);
+"""
+LORA = re.compile(r"<lora:([^:<>]+)")
 COLUMNS = (
-    "id path created day task model prompt negative seed width height media job favourite request words".split()  # noqa: SIM905
+    "id path created day task model prompt negative seed width height media job favourite request words loras".split()  # noqa: SIM905
 )
 
 
@@ -76,7 +86,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for: all words of `text` in prompts or model, `day` as YYYY-MM-DD, `before` for the next page."""
+    """What is looked for: all words of `text` in prompts or model, `day` as YYYY-MM-DD, `before` for the next page.
+
+    `since` and `until` are days too, both included. `lora` is a LoRA's name, `board` the name of a board.
+    """
 
     text: str = ""
     task: str = ""
@@ -85,6 +98,11 @@ class Query:
     day: str = ""
     before: float | None = None
     limit: int = 60
+    seed: int | None = None
+    lora: str = ""
+    since: str = ""
+    until: str = ""
+    board: str = ""
 
 
 def picture_id(path: Path, outputs: Path) -> str:
@@ -99,6 +117,8 @@ class HistoryStore:
 
     def __init__(self, index: Path, favourites: Path, outputs: Path) -> None:
         self._index, self._favourites_file, self.outputs = index, favourites, outputs
+        self.folders: tuple[Path, ...] = ()  # those of other programs, whose pictures are listed where they are
+        self.boards = BoardStore(favourites.with_name("boards.json"))
         self._lock = threading.RLock()
         self._favourites = self._load_favourites()
         index.parent.mkdir(parents=True, exist_ok=True)
@@ -143,6 +163,10 @@ class HistoryStore:
     def search(self, query: Query) -> tuple[Picture, ...]:
         """What fits the query, newest first."""
         wheres, values = _conditions(query)
+        if query.board:
+            ids = [picture_id(self._place(name), self.outputs) for name in self.boards.on(query.board)]
+            wheres.append("id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(ids))
         where = f"WHERE {' AND '.join(wheres)}" if wheres else ""
         rows = self._rows(f"SELECT * FROM pictures {where} ORDER BY created DESC, id LIMIT ?", (*values, query.limit))
         return tuple(map(_picture, rows))
@@ -156,6 +180,23 @@ class HistoryStore:
         """The models that something was made with."""
         rows = self._rows("SELECT DISTINCT model FROM pictures WHERE model != '' ORDER BY model", ())
         return tuple(row["model"] for row in rows)
+
+    def loras(self) -> tuple[str, ...]:
+        """The LoRAs that something was made with."""
+        rows = self._rows("SELECT DISTINCT loras FROM pictures WHERE loras != ''", ())
+        return tuple(sorted({name for row in rows for name in row["loras"].strip("|").split("|")}))
+
+    def put_on_board(self, board: str, pictures: Sequence[str]) -> int:
+        """Put pictures, by their ids, on a board; returns how many are new there. Raises `UserError`."""
+        return self.boards.add(board, [self._name(self.get(picture).path) for picture in pictures])
+
+    def take_off_board(self, board: str, pictures: Sequence[str]) -> None:
+        """Take pictures, by their ids, off a board."""
+        self.boards.remove(board, [self._name(self.get(picture).path) for picture in pictures])
+
+    def forget(self, paths: Iterable[Path]) -> None:
+        """List these files no more; nothing happens to them."""
+        self._write("DELETE FROM pictures WHERE id = ?", [(picture_id(path, self.outputs),) for path in paths])
 
     def set_favourite(self, picture: str, favourite: bool) -> Picture:
         """Give or take the star. Raises `UserError` for an unknown picture or a full disk."""
@@ -181,6 +222,8 @@ class HistoryStore:
             raise UserError("picture-not-trashed", path=str(found.path), why=error.strerror or str(error)) from error
         self._write("DELETE FROM pictures WHERE id = ?", [(picture,)])
         self._forget_star(found.path)
+        with contextlib.suppress(UserError):  # the picture is in the trash already: that is no failure
+            self.boards.forget(self._name(found.path))
 
     def rebuild(self, check: Callable[[], None] = lambda: None) -> int:
         """Make the index again from the files in the outputs folder; returns how many are listed.
@@ -190,11 +233,31 @@ class HistoryStore:
         rows = self._rows("SELECT id, path, created, job FROM pictures", ())
         self._write("DELETE FROM pictures WHERE id = ?", [(row["id"],) for row in rows if not _there(row)])
         known = {row["path"]: row for row in rows}
-        for path in output_files(self.outputs):
-            check()
-            self._read_again(path, known.get(str(path)))
+        for folder in (self.outputs, *self.folders):
+            self._read_folder(folder, known, check)
         self._write(f"PRAGMA user_version = {SCHEMA_VERSION}", [()])
         return self._rows("SELECT COUNT(*) AS number FROM pictures", ())[0]["number"]
+
+    def read_folder(self, folder: Path, check: Callable[[], None] = lambda: None) -> int:
+        """List the pictures of another program's folder where they are; returns how many. Raises `UserError`."""
+        if not folder.is_dir():
+            raise UserError("history-folder-missing", folder=str(folder))
+        rows = self._rows("SELECT id, path, created, job FROM pictures", ())
+        return self._read_folder(folder.absolute(), {row["path"]: row for row in rows}, check)
+
+    def leave_folder(self, folder: Path) -> int:
+        """List the pictures below a folder no more; returns how many there were. The files stay as they are."""
+        rows = self._rows("SELECT id, path FROM pictures", ())
+        inside = [(row["id"],) for row in rows if Path(row["path"]).is_relative_to(folder.absolute())]
+        self._write("DELETE FROM pictures WHERE id = ?", inside)
+        return len(inside)
+
+    def _read_folder(self, folder: Path, known: Mapping[str, sqlite3.Row], check: Callable[[], None]) -> int:
+        number = 0
+        for number, path in enumerate(output_files(folder), 1):  # noqa: B007 (the last number is what is wanted)
+            check()
+            self._read_again(path, known.get(str(path)))
+        return number
 
     def close(self) -> None:
         """Give the file back."""
@@ -241,6 +304,10 @@ class HistoryStore:
     def _name(self, path: Path) -> str:
         return path.relative_to(self.outputs).as_posix() if path.is_relative_to(self.outputs) else path.as_posix()
 
+    def _place(self, name: str) -> Path:
+        """The path behind a name; what lies in the outputs folder is named from there."""
+        return self.outputs / name
+
     def _open(self) -> sqlite3.Connection:
         try:
             return _connect(self._index)
@@ -272,7 +339,7 @@ class HistoryStore:
                 log.warning("the favourites cannot be written", exc_info=True)
 
     def _save_favourites(self) -> None:
-        content = {"schema_version": SCHEMA_VERSION, "favourites": sorted(self._favourites)}
+        content = {"schema_version": STARS_VERSION, "favourites": sorted(self._favourites)}
         write_atomic(self._favourites_file, json.dumps(content, ensure_ascii=False, indent=1).encode())
 
     def _write(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -319,6 +386,16 @@ def _conditions(query: Query) -> tuple[list[str], list[Any]]:
         if value:
             wheres.append(f"{column} = ?")
             values.append(value)
+    if query.seed is not None:
+        wheres.append("seed = ?")
+        values.append(query.seed)
+    if query.lora:
+        wheres.append("instr(loras, ?) > 0")
+        values.append(f"|{query.lora.casefold()}|")
+    for sign, bound in ((">=", query.since), ("<=", query.until)):
+        if bound:
+            wheres.append(f"day {sign} ?")
+            values.append(bound)
     if query.favourites:
         wheres.append("favourite = 1")
     if query.before is not None:
@@ -331,14 +408,30 @@ def _connect(path: Path) -> sqlite3.Connection:
     with _closing_on_error(sqlite3.connect(path, check_same_thread=False, timeout=30)) as db:
         db.row_factory = sqlite3.Row
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION):
+        if version not in (0, 1, SCHEMA_VERSION):
             raise OldIndex(f"version {version}")
         if db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("damaged")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last rows; the files bring them back
         db.executescript(SCHEMA)  # the version stays 0 until the first rebuild is done
+        _bring_up_to_date(db, version)
+        db.executescript(INDEXES)
         return db
+
+
+def _bring_up_to_date(db: sqlite3.Connection, version: int) -> None:
+    """Version 1 had no column for LoRAs; the prompts know them."""
+    if any(row["name"] == "loras" for row in db.execute("PRAGMA table_info(pictures)")):
+        return
+    with db:
+        db.execute("ALTER TABLE pictures ADD COLUMN loras TEXT NOT NULL DEFAULT ''")
+        rows = db.execute("SELECT id, prompt FROM pictures WHERE instr(prompt, '<lora:') > 0").fetchall()
+        db.executemany(
+            "UPDATE pictures SET loras = ? WHERE id = ?", [(_loras(row["prompt"]), row["id"]) for row in rows]
+        )
+        if version:
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 @contextmanager
@@ -365,6 +458,12 @@ def _changed(path: Path) -> float:
 def _seed(text: str) -> int:
     """A seed as another program wrote it; 0 for none, and for one that is no seed of ours."""
     return int(text) if text.isdecimal() and len(text) <= 10 and int(text) <= SEED_MAX else 0
+
+
+def _loras(prompt: str) -> str:
+    """The names of the prompt's LoRAs between bars, so that each can be found whole."""
+    names = dict.fromkeys(name.strip().casefold() for name in LORA.findall(prompt))
+    return f"|{'|'.join(names)}|" if names else ""
 
 
 def _set_aside(path: Path) -> None:
@@ -398,6 +497,7 @@ def _row(picture: Picture) -> tuple[Any, ...]:
         int(picture.favourite),
         picture.request.model_dump_json() if picture.request else None,
         words,
+        _loras(picture.prompt),
     )
 
 

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from app.engine_pool import EnginePool
@@ -20,6 +21,7 @@ from app.models import ModelStore
 from app.outputs import OutputStore
 from app.places import check_output_place
 from app.validate import validate
+from app.weight_hashes import WeightHashes
 from app.wildcards import WildcardStore
 from engines.api import (
     Artifact,
@@ -60,6 +62,7 @@ class Orchestrator:
         self.ledger, self._pool, self._models = ledger, pool, models
         self._inputs, self._outputs, self._staging = inputs, outputs, staging
         self.save_metadata = save_metadata
+        self._weights = WeightHashes(models)
         self._wildcards = wildcards
         self._hub: EventHub[Event] = EventHub()
         self._queue_hub: EventHub[QueueChanged] = EventHub()
@@ -177,6 +180,7 @@ class Orchestrator:
             for token in self._tokens.values():
                 token.cancel()
             self._wake.notify_all()
+        self._weights.close()
         if self._lane is not None:
             self._lane.join(30)
         self._pool.close()
@@ -220,6 +224,7 @@ class Orchestrator:
     def _outcome(self, job: Job) -> JobState:
         try:
             record = self._models.get(job.request.model)
+            record = replace(record, hashes=self._weights.of(record, job.request))
             result = self._pool.run(record, job.request, self._context(job))
             return Succeeded(result.seconds, result.peak_memory)
         except CancelledError:

@@ -72,4 +72,5 @@ def apply_settings(
     """Tell the parts what the settings mean for them."""
     use_language(settings.language)
     outputs.folder = history.outputs = settings.output_folder or paths.outputs
+    history.folders = tuple(settings.history_folders)
     orchestrator.save_metadata = settings.save_metadata

@@ -40,6 +40,9 @@ class Settings(BaseModel):
     download_folder: Path | None = Field(default=None, description="where new models go; empty means the usual place")
     hub_address: str = Field(default="https://huggingface.co", description="the hub, or a mirror of it")
     wizard_done: bool = Field(default=False, description="the steps of the first start were gone through or skipped")
+    history_folders: list[Path] = Field(
+        default_factory=list, description="other programs' pictures, listed in the history where they are"
+    )
     api: bool = Field(default=False, description="let programs on this computer use Easel over HTTP")
     api_port: int = Field(default=7860, ge=0, le=65535, description="where the API is; the next free one is taken")
     api_key: str = Field(default="", max_length=200, description="what programs must send; empty asks for nothing")

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from app.cli import backend, downloads, generate, jobs, models, presets, rollback, shelves, system, upscale
+from app.cli import (
+    backend,
+    downloads,
+    generate,
+    history,
+    jobs,
+    models,
+    presets,
+    receipts,
+    rollback,
+    shelves,
+    system,
+    upscale,
+)
 
 cli = typer.Typer(
     name="easel",
@@ -39,12 +52,15 @@ cli.command("generate")(generate.generate)
 cli.command("upscale")(upscale.upscale)
 cli.command("outpaint")(upscale.outpaint)
 cli.command("info")(models.info_file)
+cli.command("verify")(receipts.verify)
+cli.command("why-different")(receipts.why_different)
 cli.command("resume")(jobs.resume)
 cli.command("cache-models")(downloads.cache_models)
 cli.command("catalogue")(downloads.catalogue)
 cli.command("backend")(backend.backend)
 cli.command("rollback")(rollback.rollback)
 cli.add_typer(jobs.group, name="jobs")
+cli.add_typer(history.group, name="history")
 cli.add_typer(presets.group, name="presets")
 cli.add_typer(shelves.group, name="models")
 cli.add_typer(models.families_group, name="families")

@@ -18,7 +18,7 @@ from app import history as history_module
 from app.history import HistoryStore, Picture, Query, picture_id
 from app.jobs import Job, Queued
 from engines.api import Artifact, Cancelled, UserError
-from engines.media import save_png
+from engines.media import save_picture
 from engines.records import ModelRecord
 from tests.app.test_ledger import REQUEST
 
@@ -45,7 +45,7 @@ def made(outputs: Path, name: str = "a.png", created: float = NOON, **fields: An
     path = outputs / name
     path.parent.mkdir(parents=True, exist_ok=True)
     request = REQUEST.with_(**{"seed": 7, "count": 1, **fields})
-    save_png(Image.new("RGB", (64, 48), "red"), path, request, RECORD, FACTS)
+    save_picture(Image.new("RGB", (64, 48), "red"), path, request, RECORD, FACTS)
     os.utime(path, (created, created))
     return path
 

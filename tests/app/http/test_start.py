@@ -48,6 +48,7 @@ def test_webui_with_the_flags_of_other_scripts(tmp_path: Path) -> None:
     assert "--medvram changes nothing here" in errors
 
 
+@pytest.mark.long
 def test_the_api_beside_the_page(tmp_path: Path) -> None:
     port = free_port()
     process = started(tmp_path / "home", "ui", "--browser", "--api", "--port", str(port))

@@ -1,0 +1,151 @@
+"""`easel verify` and `easel why-different`: is it the same again, and if not, why."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli import show
+from app.cli.show import Json
+
+if TYPE_CHECKING:
+    from app.models import ModelStore
+    from app.pixels import Comparison
+    from engines.api import FileMetadata, GenerationRequest, ModelRecord
+
+DIFFERENT = 1
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A picture that Easel made.")],
+    in_process: Annotated[bool, typer.Option("--in-process", help="Run the engine in this process.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a picture again from its own record and compare; leaves with 1 when it is not the same."""
+    from app.cli.generate import read_source
+    from engines.api import UserError, read_metadata
+
+    request = read_source(file)
+    if request.task.makes_video:
+        raise UserError("verify-not-video", path=str(file))
+    then = read_metadata(file)
+    with tempfile.TemporaryDirectory(prefix="easel-verify-") as folder:
+        made, record, hashes = _made_again(request, _fingerprint(then), Path(folder), in_process)
+        found = _compared(file, made)
+        now = read_metadata(made)
+    reasons = [each.sentence() for each in _differences(then, now)] if not found.same_pixels else []
+    changed = _changed_files(then, hashes)
+    if as_json:
+        show.data(
+            {"file": str(file), **asdict(found), "model": record.id, "weights": hashes, "reasons": reasons + changed}
+        )
+    else:
+        _say(found, record, reasons, changed)
+    if not found.same_pixels:
+        raise typer.Exit(DIFFERENT)
+
+
+def why_different(
+    first: Annotated[Path, typer.Argument(help="A picture.")],
+    second: Annotated[Path, typer.Argument(help="Another one.")],
+    as_json: Json = False,
+) -> None:
+    """Say in words what two pictures were made of that is not the same."""
+    from app.pixels import compare
+    from app.receipts import read_both
+
+    both = read_both(first, second)
+    found = _differences(*both)
+    apart = None if {first.suffix, second.suffix} & {".webm", ".mp4"} else compare(first, second)
+    if as_json:
+        differences = [{**asdict(each), "sentence": each.sentence()} for each in found]
+        show.data({"differences": differences, "pixels": asdict(apart) if apart else None})
+        return
+    if not found:
+        typer.echo("Both say that they are made of the same.")
+    for each in found:
+        typer.echo(each.sentence())
+    if apart is not None:
+        typer.echo(_pixels(apart))
+
+
+def _differences(first: FileMetadata, second: FileMetadata) -> Any:
+    from app.receipts import differences
+
+    return differences(first, second)
+
+
+def _made_again(
+    request: GenerationRequest, fingerprint: str, folder: Path, in_process: bool
+) -> tuple[Path, ModelRecord, dict[str, str]]:
+    """The picture made anew in `folder`, the model that made it, and the hashes of its files as they are now."""
+    from app.bootstrap import build_services
+    from app.jobs import Failed, Interrupted
+    from app.logs import keep_out
+    from app.weight_hashes import WeightHashes
+    from engines.api import UserError
+
+    with build_services(in_process=in_process) as services:
+        keep_out(request.prompt, request.negative_prompt)
+        record = _same_model(services.models, request, fingerprint)
+        request = request.with_(model=record.id)
+        services.orchestrator.save_metadata = True
+        job = services.orchestrator.submit(
+            request.with_(count=1), record, folder / f"again{request.image_format.suffix}"
+        )
+        job = services.orchestrator.wait(job.id)
+        services.history.forget([each.path for each in job.artifacts])
+        if isinstance(job.state, Failed | Interrupted):
+            raise UserError("verify-failed", why=f"{job.state.error.title} {job.state.error.cause}")
+        if not job.artifacts:
+            raise UserError("verify-failed", why="it was stopped")
+        return job.artifacts[0].path, record, WeightHashes(services.models).now(record)
+
+
+def _fingerprint(found: FileMetadata) -> str:
+    model = found.record.get("model")
+    return str(model.get("fingerprint", "")) if isinstance(model, dict) else ""
+
+
+def _same_model(models: ModelStore, request: GenerationRequest, fingerprint: str) -> ModelRecord:
+    """The model of that name, else one with the same files under another name. Raises `UserError("model-unknown")`."""
+    same = [each for each in models.all() if fingerprint and each.fingerprint == fingerprint]
+    if same and all(each.id != request.model for each in models.all()):
+        return same[0]
+    return models.get(request.model)
+
+
+def _compared(file: Path, made: Path) -> Comparison:
+    from app.pixels import compare
+
+    return compare(file, made)
+
+
+def _changed_files(then: FileMetadata, hashes: dict[str, str]) -> list[str]:
+    known = then.record.get("weights")
+    known = known if isinstance(known, dict) else {}
+    return [
+        f"The file {name} is not the one of then." for name in hashes if known.get(name, hashes[name]) != hashes[name]
+    ]
+
+
+def _say(found: Comparison, record: ModelRecord, reasons: list[str], changed: list[str]) -> None:
+    typer.echo(_pixels(found))
+    for line in (*changed, *reasons):
+        typer.echo(line)
+    if not found.same_pixels and not reasons and not changed:
+        typer.echo(f"All that is written down is the same, {record.title} included; what is left is the device.")
+
+
+def _pixels(found: Comparison) -> str:
+    if found.same_bytes:
+        return "The files are the same, byte for byte."
+    if found.same_pixels:
+        return "The pictures are the same, pixel for pixel; the files differ in what is written into them."
+    if not found.same_size:
+        return "The pictures are not of one size."
+    return f"The pictures differ: by {found.largest} of 255 at most, by {found.mean:g} on average."
