@@ -96,4 +96,5 @@ INFOTEXT_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "Size-2": ("height", int),
     "Denoising strength": ("strength", float),
     "Clip skip": ("clip_skip", int),
+    "Emphasis": ("emphasis", str),
 }

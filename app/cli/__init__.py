@@ -12,6 +12,7 @@ from app.cli import (
     generate,
     history,
     jobs,
+    many,
     models,
     presets,
     receipts,
@@ -19,6 +20,7 @@ from app.cli import (
     shelves,
     system,
     upscale,
+    words,
 )
 
 cli = typer.Typer(
@@ -51,6 +53,8 @@ def _easel(
 cli.command("generate")(generate.generate)
 cli.command("upscale")(upscale.upscale)
 cli.command("outpaint")(upscale.outpaint)
+cli.command("grid")(many.grid)
+cli.command("tokens")(words.tokens)
 cli.command("info")(models.info_file)
 cli.command("verify")(receipts.verify)
 cli.command("why-different")(receipts.why_different)
@@ -62,6 +66,8 @@ cli.command("rollback")(rollback.rollback)
 cli.add_typer(jobs.group, name="jobs")
 cli.add_typer(history.group, name="history")
 cli.add_typer(presets.group, name="presets")
+cli.add_typer(words.styles_group, name="styles")
+cli.add_typer(words.wildcards_group, name="wildcards")
 cli.add_typer(shelves.group, name="models")
 cli.add_typer(models.families_group, name="families")
 cli.add_typer(models.samplers_group, name="samplers")

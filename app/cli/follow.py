@@ -34,6 +34,49 @@ def follow(services: Services, start: Callable[[], Job], as_json: bool) -> None:
         raise typer.Exit(status)
 
 
+def follow_all(
+    services: Services,
+    start: Callable[[], list[Job]],
+    as_json: bool,
+    finish: Callable[[], dict[str, Any]] = dict,
+) -> None:
+    """Start several jobs and see all through; `finish` makes what comes of them together, and names it.
+
+    Ctrl-C stops them all. The exit code is the first one that is not 0.
+    """
+    started = time.monotonic()
+    shown = face(as_json)
+    forget = services.orchestrator.subscribe(shown.on_event)
+    try:
+        with shown:
+            jobs = _wait_all(services, start())
+            made = finish()
+    finally:
+        forget()
+    if as_json:
+        seconds = time.monotonic() - started
+        show.data({"jobs": [outcome(job, seconds) for job in jobs], "seconds": round(seconds, 3), **made})
+    else:
+        for job in jobs:
+            _say(job)
+        for name, value in made.items():
+            for each in value if isinstance(value, list) else [value]:
+                typer.echo(f"{name}: {each}")
+    if status := next(filter(None, map(exit_status, jobs)), 0):
+        raise typer.Exit(status)
+
+
+def _wait_all(services: Services, jobs: list[Job]) -> list[Job]:
+    wait = services.orchestrator.wait
+    try:
+        return [wait(job.id) for job in jobs]
+    except KeyboardInterrupt:
+        for job in jobs:
+            if not services.orchestrator.job(job.id).over:
+                services.orchestrator.cancel(job.id)
+        return [wait(job.id) for job in jobs]
+
+
 def outcome(job: Job, seconds: float) -> dict[str, Any]:
     """What `--json` says of a job."""
     fields: dict[str, Any] = {

@@ -10,6 +10,7 @@ import typer
 from app.cli.show import Json
 
 if TYPE_CHECKING:
+    from app.resolve import Resolved
     from app.services import Services
     from engines.api import GenerationRequest
 
@@ -30,6 +31,10 @@ Seconds = Annotated[
 Mask = Annotated[Path | None, typer.Option("--mask", help="White is repainted, black is kept.")]
 Count = Annotated[int | None, typer.Option("--count", help="How many pictures.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same picture; -1 draws one.")]
+PromptsFile = Annotated[
+    Path | None, typer.Option("--prompts-file", help='A prompt a line, or options: --prompt "a cat" --steps 12.')
+]
+Styles = Annotated[list[str] | None, typer.Option("--style", help="Words around the prompt; `easel styles list`.")]
 Source = Annotated[Path | None, typer.Option("--from", help="Use the settings of a picture that Easel made.")]
 Out = Annotated[
     Path | None,
@@ -63,6 +68,8 @@ def generate(
     count: Count = None,
     seed: Seed = None,
     source: Source = None,
+    prompts_file: PromptsFile = None,
+    styles: Styles = None,
     out: Out = None,
     file_format: Format = None,
     in_process: InProcess = False,
@@ -88,11 +95,18 @@ def generate(
     values = formats(file_format, place) | values
     if seconds is not None:
         values["seconds"] = seconds
-    _run(values, preset, model, source, place, in_process, as_json)
+    lines = None
+    if prompts_file is not None:
+        from app.many.prompts_file import read_prompts
+
+        lines = read_prompts(prompts_file)
+    _run(values, lines, styles or [], preset, model, source, place, in_process, as_json)
 
 
 def _run(
     values: dict[str, Any],
+    lines: list[dict[str, Any]] | None,
+    styles: list[str],
     preset: str | None,
     model: str | None,
     source: Path | None,
@@ -101,21 +115,33 @@ def _run(
     as_json: bool,
 ) -> None:
     from app.bootstrap import build_services
-    from app.cli.follow import follow
+    from app.cli.follow import follow, follow_all
     from app.logs import keep_out
 
     with build_services(in_process=in_process) as services:
-        request, record = _resolve(services, values, preset, model, source)
-        keep_out(request.prompt, request.negative_prompt)
-        follow(services, lambda: services.orchestrator.submit(request, record, out), as_json)
+        found = [resolve_wishes(services, {**values, **line}, preset, model, source, styles) for line in lines or [{}]]
+        for each in found:
+            keep_out(each.request.prompt, each.request.negative_prompt)
+        submit = services.orchestrator.submit
+        if lines is None:
+            follow(services, lambda: submit(found[0].request, found[0].record, out), as_json)
+        else:
+            follow_all(services, lambda: [submit(each.request, each.record, out) for each in found], as_json)
 
 
-def _resolve(
-    services: Services, values: dict[str, Any], preset: str | None, model: str | None, source: Path | None
-) -> Any:
+def resolve_wishes(
+    services: Services,
+    values: dict[str, Any],
+    preset: str | None,
+    model: str | None,
+    source: Path | None,
+    styles: list[str] | None = None,
+) -> Resolved:
+    """The complete request for what was given on the command line. Raises `UserError`."""
     from app.resolve import resolve
     from engines.api import UserError
 
+    values = _with_styles(services, values, styles or [])
     replayed = read_source(source) if source is not None else None
     if replayed is not None and "task" not in values:
         values = values | _task_of(values)
@@ -135,7 +161,17 @@ def _resolve(
         resolved = resolve(**wish, values={**values, **_frames(float(seconds), resolved)})
     if not resolved.request.prompt.strip() and "prompt" not in values and replayed is None:
         raise UserError("prompt-needed")
-    return resolved.request, resolved.record
+    return resolved
+
+
+def _with_styles(services: Services, values: dict[str, Any], styles: list[str]) -> dict[str, Any]:
+    if not styles:
+        return dict(values)
+    from app.styles import StyleStore
+
+    prompt, negative = (str(values.get(name, "")) for name in ("prompt", "negative_prompt"))
+    prompt, negative = StyleStore(services.paths.styles).apply(styles, prompt, negative)
+    return {**values, "prompt": prompt, "negative_prompt": negative}
 
 
 def _frames(seconds: float, resolved: Any) -> dict[str, int]:

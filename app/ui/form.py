@@ -145,6 +145,7 @@ class GenerationForm:
         with gr.Row():
             self.dice = gr.Button(words("form.dice"), size="sm")
             self.reset = gr.Button(words("form.reset"), size="sm")
+        mount("grid", self._tab)
 
     # What happens
 

@@ -14,6 +14,8 @@ import { makeHistory } from "./history.js";
 import { makeModelsTab } from "./models.js";
 import { startWizard } from "./wizard.js";
 import { openReport } from "./report.js";
+import { countTokens } from "./tokens.js";
+import { makeGridButton, watchGrids } from "./grid.js";
 import { watchDrops } from "./drop.js";
 
 // What the window's menu and buttons anywhere on the page can ask for.
@@ -49,19 +51,6 @@ function watchKeys() {
   });
 }
 
-// How long the prompt is, in words: what a person can count.
-function countWords() {
-  addEventListener("input", (event) => {
-    const box = event.target.closest?.("#image-prompt, #video-prompt");
-    if (box) showCount(box, event.target.value);
-  });
-}
-
-function showCount(box, text) {
-  const count = text.trim() ? text.trim().split(/\s+/u).length : 0;
-  box.dataset.count = count ? t("form.words", { count }) : "";
-}
-
 window.easel = {
   notice: formNotice,
   tell: ({ error }) => showCard(generationTab(), error),
@@ -80,10 +69,12 @@ async function start() {
   place("presets", (element, tab) => (tab ? makePresetRow(element, tab) : makePresetsTab(element)));
   place("models", makeModelsTab);
   place("history", makeHistory);
+  place("grid", makeGridButton);
   watchPlaces();
   watchKeys();
   watchDrops();
-  countWords();
+  countTokens();
+  watchGrids();
   markBusy();
   feed.connect();
   whenUsable(() => {

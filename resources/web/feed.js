@@ -23,7 +23,7 @@ export function waiting() {
 }
 
 // The listener is called with what changed: "snapshot", "job", "progress", "stopping", "queue", "trashed", "download",
-// "connection".
+// "grid", "connection".
 export function listen(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -61,6 +61,7 @@ const handlers = {
   queue(data) {
     Object.assign(queue, data);
   },
+  grid() {},
   trashed(data) {
     for (const each of jobs.values()) each.files = each.files.filter((file) => file.picture !== data.picture);
   },

@@ -1,0 +1,114 @@
+"""Styles: words to put around a prompt, with `{prompt}` where it goes; A1111's `styles.csv` is read as it is."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from app.files import write_atomic
+from engines.api import UserError
+
+LARGEST = 4_000_000  # bytes
+PLACE = "{prompt}"
+
+
+@dataclass(frozen=True)
+class Style:
+    """What it adds to the prompt and to the negative prompt."""
+
+    name: str
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+class StyleStore:
+    """Files in one folder: `*.yaml` with a style a key, and `*.csv` as A1111 writes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def all(self) -> tuple[Style, ...]:
+        """Every style by name; one in a later file stands in for one of the same name. Raises `UserError`."""
+        found: dict[str, Style] = {}
+        for path in sorted(self.folder.glob("*")):
+            if path.suffix in (".csv", ".yaml") and path.is_file():
+                found |= {style.name: style for style in read_styles(path)}
+        return tuple(found[name] for name in sorted(found, key=str.casefold))
+
+    def get(self, name: str) -> Style:
+        """The style with this name. Raises `UserError` with the nearest ones."""
+        styles = {style.name.casefold(): style for style in self.all()}
+        if name.casefold() not in styles:
+            nearest = difflib.get_close_matches(name.casefold(), styles, 3, 0.4) or list(styles)[:12]
+            raise UserError(
+                "style-unknown", name=name, folder=str(self.folder), nearest=[styles[each].name for each in nearest]
+            )
+        return styles[name.casefold()]
+
+    def take_in(self, path: Path) -> tuple[Style, ...]:
+        """Copy the styles of a file into the folder, as YAML. Raises `UserError`."""
+        styles = read_styles(path)
+        data = {style.name: {"prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in styles}
+        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.folder / f"{path.stem}.yaml", text.encode())
+        return styles
+
+    def apply(self, names: list[str], prompt: str, negative_prompt: str) -> tuple[str, str]:
+        """Prompt and negative prompt with the styles around them, in their order. Raises `UserError`."""
+        for style in map(self.get, names):
+            prompt, negative_prompt = _around(prompt, style.prompt), _around(negative_prompt, style.negative_prompt)
+        return prompt, negative_prompt
+
+
+def read_styles(path: Path) -> tuple[Style, ...]:
+    """The styles of a CSV or YAML file. Raises `UserError("styles-broken")`."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST // 1_000_000} MB")
+        text = path.read_text(encoding="utf-8-sig")
+        return _from_csv(text) if path.suffix == ".csv" else _from_yaml(text)
+    except (OSError, ValueError, csv.Error, yaml.YAMLError, RecursionError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError("styles-broken", path=str(path), why=why) from error
+
+
+def _from_csv(text: str) -> tuple[Style, ...]:
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    if "name" not in (rows.fieldnames or ()):
+        raise ValueError("its first line does not name the columns name, prompt, negative_prompt")
+    named = [(row, (row.get("name") or "").strip()) for row in rows]
+    # "text" is what files from before negative prompts call the prompt; a line of dashes is a heading in A1111's list.
+    return tuple(
+        Style(name, row.get("prompt") or row.get("text") or "", row.get("negative_prompt") or "")
+        for row, name in named
+        if name and not (name.startswith("---") and name.endswith("---"))
+    )
+
+
+def _from_yaml(text: str) -> tuple[Style, ...]:
+    if any(isinstance(token, yaml.AliasToken | yaml.TagToken) for token in yaml.scan(text, yaml.SafeLoader)):
+        raise ValueError("aliases and tags are not used in styles")
+    data = yaml.safe_load(text) or {}
+    if not isinstance(data, dict):
+        raise ValueError("it is not a list of names")
+    return tuple(_style(str(name), value) for name, value in data.items())
+
+
+def _style(name: str, value: object) -> Style:
+    if isinstance(value, str):
+        return Style(name, value)
+    if isinstance(value, dict) and set(value) <= {"prompt", "negative_prompt"}:
+        return Style(name, **{key: str(text or "") for key, text in value.items()})
+    raise ValueError(f"{name}: a style has a prompt and a negative_prompt")
+
+
+def _around(text: str, style: str) -> str:
+    if PLACE in style:
+        return style.replace(PLACE, text)
+    return ", ".join(filter(None, (text.strip(), style.strip())))
