@@ -13,6 +13,7 @@ from engines.errors import EaselError, InternalError, UserError
 from engines.family import EngineFamily
 from engines.placement import Placement
 from engines.records import ModelRecord
+from engines.single_file import load_single_file
 from engines.video_parts import VIDEO_PART_CLASSES
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,14 @@ def _from_folder(folder: Path, name: str, class_name: str, placement: Placement,
         return part_class.from_pretrained(folder, local_files_only=True)
     dtype = placement.torch_dtype(name)
     part = part_class.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=dtype)
-    return part.to(placement.device).eval().requires_grad_(False)
+    return _aligned(part.to(placement.device).eval().requires_grad_(False))
+
+
+def _aligned(part: Any) -> Any:
+    """The part with its tensors at even places; see `engines.layout.align`, which brings torch."""
+    from engines.layout import align
+
+    return align(part)
 
 
 def _scheduler_config(folder: Path) -> Any:
@@ -123,4 +131,20 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-LOADERS = LoaderRegistry({"diffusers-folder": load_diffusers_folder})
+def load_one_file(
+    record: ModelRecord, family: EngineFamily, placement: Placement, check: Callable[[], None]
+) -> dict[str, Any]:
+    """Load the parts from one safetensors or GGUF file and from where else `record.sources` says."""
+    classes = {**PART_CLASSES, **family.part_modules}
+
+    def class_of(part: str, class_name: str) -> Any:
+        if class_name not in classes:
+            raise UserError("model-class-unknown", part=part, class_name=class_name)
+        return getattr(importlib.import_module(classes[class_name]), class_name)
+
+    return load_single_file(record, family, placement, check, class_of)
+
+
+LOADERS = LoaderRegistry(
+    {"diffusers-folder": load_diffusers_folder, "single-file": load_one_file, "gguf": load_one_file}
+)
