@@ -23,6 +23,7 @@ __all__ = [
     "Negative",
     "Signature",
     "SingleFile",
+    "Size",
     "TextRules",
     "TinyPart",
     "TinyProfile",
@@ -159,14 +160,24 @@ class TinyProfile:
 
 
 @dataclass(frozen=True)
+class Size:
+    """One of the sizes that a family comes in: tensors of the denoiser that show it, and what they change in configurations."""
+
+    tensors: Signature
+    configs: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class SingleFile:
     """That models of the family can be loaded from single files, with the configurations in `resources/families/<id>`.
 
     `tokenizers` maps each tokenizer part to the kind of words that it splits. A kind that lies in `resources/tokenizers` is
-    brought by Easel; others come from any model folder on the machine whose family names the same kind.
+    brought by Easel; others come from any model folder on the machine whose family names the same kind. Of `sizes` the first
+    that fits the file counts; the bundled configurations are those of a size that none of them names.
     """
 
     tokenizers: Mapping[str, str]
+    sizes: tuple[Size, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from engines.family import EngineFamily
 from engines.header import INDEX, read_json
+from engines.identify import Kind, read_weights_header
+from engines.identify.claims import view
 from engines.messages import RESOURCES
 from engines.records import ModelRecord
 
@@ -36,12 +38,20 @@ def config_folder(record: ModelRecord, family: EngineFamily) -> Iterator[Path]:
 
 def _changes(record: ModelRecord, family: EngineFamily) -> dict[str, dict[str, Any]]:
     changes: dict[str, dict[str, Any]] = {}
-    for name in record.variants:
-        variant = family.detection.variants.get(name)
-        for source in (variant.configs, variant.settings) if variant else ():
-            for part, values in source.items():
-                changes.setdefault(part, {}).update(values)
+    variants = [family.detection.variants[name] for name in record.variants if name in family.detection.variants]
+    sources = [_size(record, family), *(each for variant in variants for each in (variant.configs, variant.settings))]
+    for source in sources:
+        for part, values in source.items():
+            changes.setdefault(part, {}).update(values)
     return changes
+
+
+def _size(record: ModelRecord, family: EngineFamily) -> Mapping[str, Mapping[str, Any]]:
+    """What the file's own size changes, by the shapes in its header."""
+    if family.single_file is None or not family.single_file.sizes:
+        return {}
+    shapes = view(Kind.DENOISER, read_weights_header(record.path).tensors)
+    return next((size.configs for size in family.single_file.sizes if size.tensors.find(shapes)), {})
 
 
 def _file(folder: Path, part: str) -> Path:

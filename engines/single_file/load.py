@@ -90,7 +90,9 @@ def _weights(
 
     place = record.sources.get(name, record.path)
     dtype = placement.torch_dtype(name)
-    if name == family.denoiser and record.loader == "gguf":
+    if (place / "config.json").is_file():  # a part of another model's folder, with its own configuration
+        part = part_class.from_pretrained(place, local_files_only=True, use_safetensors=True, torch_dtype=dtype)
+    elif name == family.denoiser and record.loader == "gguf":
         part = _gguf(part_class, place, configs, name, dtype)
     else:
         part = _plain(part_class, part_weights(place, family, name), configs, name, dtype)
