@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engines.family import EngineFamily
-from engines.loaders import PART_CLASSES, _class
+from engines.loaders import PART_CLASSES
 from engines.registry import REGISTRY
 from engines.single_file.configs import CONFIGS
 from engines.single_file.encoders import check_complete
@@ -45,4 +46,12 @@ def test_a_checkpoint_of_the_real_size_fits(name: str) -> None:
     for part, weights in parts_of(family, empty(fixture(f"{name}-checkpoint"))).items():
         class_name = classes[part][1]
         assert class_name in PART_CLASSES
-        check_complete(_plain(_class(class_name), weights, Path(CONFIGS / name), part, torch.float16))
+        check_complete(
+            _plain(
+                getattr(importlib.import_module(PART_CLASSES[class_name]), class_name),
+                weights,
+                Path(CONFIGS / name),
+                part,
+                torch.float16,
+            )
+        )
