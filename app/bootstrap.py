@@ -11,6 +11,7 @@ from app.engine_pool import EnginePool
 from app.history import HistoryStore, Recorder
 from app.inputs import InputStore
 from app.ledger import JobLedger
+from app.library.keeper import Keeper
 from app.logs import setup_logging
 from app.models import ModelStore
 from app.orchestrator import Orchestrator
@@ -67,6 +68,7 @@ def build_services(
         thumbnails=ThumbnailStore(paths.cache / "thumbnails"),
         outputs=outputs,
         orchestrator=orchestrator,
+        keeper=Keeper(models, lambda: orchestrator.busy),
     )
 
 

@@ -6,7 +6,7 @@ import difflib
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.library import ModelFile, ModelIndex, Root, recognise, scan_roots
@@ -142,7 +142,10 @@ class ModelStore:
         """Compute what hashes are not known yet, file by file, until `stop` says so; returns how many. For a thread."""
         hasher = Hasher(self.memory)
         kinds = (Kind.CHECKPOINT, Kind.DENOISER, Kind.LORA, Kind.VAE, Kind.EMBEDDING)
-        return hasher.all([file.path for kind in kinds for file in self.files(kind) if file.path.is_file()], stop)
+        done = hasher.all([file.path for kind in kinds for file in self.files(kind) if file.path.is_file()], stop)
+        if done:
+            self.rescan()
+        return done
 
     def _find(self, name: str) -> ModelRecord | None:
         wanted = name.strip().casefold()
@@ -171,8 +174,14 @@ class ModelStore:
         before = watched(roots)  # taken first: what changes while we look is looked at again
         files = scan_roots(roots, self.memory, on_found)
         records, problems = build_records(files, self._chosen())
+        records = tuple(self._with_hashes(record) for record in records)
         log.info("models found=%d problems=%d files=%d", len(records), len(problems), len(files))
         return _Scan(roots, files, records, problems, before)
+
+    def _with_hashes(self, record: ModelRecord) -> ModelRecord:
+        """With the file's sha256, if somebody has computed it: pictures then say by which file they were made."""
+        sha256 = self.known_hashes(record.path).sha256 if record.loader != "diffusers-folder" else ""
+        return replace(record, hashes={record.path.name: sha256}) if sha256 else record
 
     def _recognised(self, path: Path) -> Root:
         if path == self._own:

@@ -129,6 +129,12 @@ class Orchestrator:
         """The waiting jobs in their order, and whether the queue is paused."""
         return QueueChanged(self._paused, tuple(job.id for job in self.ledger.queued()))
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs in this process."""
+        with self._wake:
+            return bool(self._tokens)
+
     def warm_up(self) -> None:
         """Let the engine load its libraries while nobody waits for them."""
         self._pool.warm_up()

@@ -11,6 +11,7 @@ from app.download import Downloader
 from app.drafts import DraftStore
 from app.history import HistoryStore
 from app.inputs import InputStore
+from app.library.keeper import Keeper
 from app.models import ModelStore
 from app.orchestrator import Orchestrator
 from app.outputs import OutputStore
@@ -36,6 +37,7 @@ class Services:
     thumbnails: ThumbnailStore
     outputs: OutputStore
     orchestrator: Orchestrator
+    keeper: Keeper
     api: ApiSwitch = field(default_factory=ApiSwitch)
 
     @property
@@ -61,6 +63,7 @@ class Services:
     def close(self) -> None:
         """End the engine and give files and locks back."""
         self.api.close()
+        self.keeper.close()
         self.downloads.close()
         self.orchestrator.close()
         self.history.close()

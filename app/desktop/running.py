@@ -43,6 +43,7 @@ class Running:
             self._server = Server(self._services, options.port, host, password, options.theme)
             self._server.start()
             self._serve_api(self._services)
+            self._services.keeper.start()
         self._tidy_up(self._services)
         return self.new_url()
 

@@ -31,6 +31,7 @@ def run(port: int, key: str, origins: Sequence[str], listen: bool, more_models: 
         allowed = (*settings.api_origins, *origins)
         server = ApiServer(services, port, key=key or settings.api_key, origins=allowed, listen=listen, exact=True)
         server.start()
+        services.keeper.start()
         try:
             typer.echo(server.address)
             typer.echo(f"The API runs until you press Ctrl-C here. {server.address}/docs explains it.", err=True)

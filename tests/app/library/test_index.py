@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -11,12 +12,19 @@ import pytest
 
 from app.library import ModelIndex
 from app.library.hashes import compute
+from app.library.keeper import Keeper
 from app.library.verify import verify
 from app.models import ModelStore
 from engines.api import Kind
 from tests.app.library import trees
 from tests.engines.identify.headers import header_bytes
 from tests.engines.identify.test_identify import KINDS
+
+SMALL_CHECKPOINT = {
+    "model.diffusion_model.input_blocks.1.1.proj_in.weight": ("F16", [8, 8, 1, 1]),
+    "first_stage_model.decoder.conv_in.weight": ("F16", [8, 4, 3, 3]),
+    "cond_stage_model.transformer.text_model.encoder.layers.0.mlp.fc1.weight": ("F16", [8, 8]),
+}
 
 
 def test_unchanged_files_are_not_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,3 +136,37 @@ def test_ten_thousand_unchanged_files_take_less_than_five_seconds(tmp_path: Path
     assert not again.refresh()
     print(f"rescan {rescan:.2f} s, look for changes {time.process_time() - started:.3f} s (processor time)")
     assert rescan < 5
+
+
+def test_the_keeper_notices_files_and_computes_hashes_while_nothing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.library.keeper.PERIOD", 0.05)
+    path = next(iter(trees.put(tmp_path / "shelf", {"a.safetensors": "LoRA of XL, kohya"})))
+    store = ModelStore([tmp_path / "shelf"])
+    store.all()
+    busy = [True]
+    noticed = threading.Event()
+    keeper = Keeper(store, lambda: busy[0], noticed.set)
+    keeper.start()
+    trees.put(tmp_path / "shelf", {"sub/b.safetensors": "LoRA of 1.5, kohya"})
+    assert noticed.wait(20)
+    assert store.known_hashes(Path(path)).sha256 == ""
+    busy[0] = False
+    for _ in range(400):
+        if store.known_hashes(Path(path)).sha256:
+            break
+        time.sleep(0.05)
+    keeper.close()
+    assert store.known_hashes(Path(path)).lora_hash
+    assert len(store.files(Kind.LORA)) == 2
+
+
+def test_a_model_in_one_file_says_its_hash(tmp_path: Path) -> None:
+    data, room = header_bytes(SMALL_CHECKPOINT)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(data + bytes(room))
+    store = ModelStore([tmp_path])
+    assert store.get("a").hashes == {}
+    assert store.hash_all() == 1
+    assert store.get("a").hashes == {"a.safetensors": hashlib.sha256(path.read_bytes()).hexdigest()}
