@@ -75,7 +75,9 @@ def build_services(
 def open_models(paths: Paths, settings: Settings, more: Sequence[Path] = ()) -> ModelStore:
     """The models of this computer, as far as the settings name their places."""
     own = settings.download_folder or paths.models
-    return ModelStore((STARTER, *model_roots(paths, settings), *more), paths.cache / "models.sqlite3", own)
+    models = ModelStore((STARTER, *model_roots(paths, settings), *more), paths.cache / "models.sqlite3", own)
+    models.preferred = settings.model
+    return models
 
 
 def model_roots(paths: Paths, settings: Settings) -> tuple[Path, ...]:

@@ -70,6 +70,13 @@ def fit(entry: Entry, here: Facts) -> Fit:
     return Fit.FITS if seconds(entry, here) <= QUICK else Fit.SLOW
 
 
+def fit_bytes(weights: int, here: Facts) -> Fit:
+    """For a model on the disk, by the size of its tensors alone: on the card, from main memory, or not at all."""
+    if weights + SYSTEM > here.main:
+        return Fit.TOO_BIG
+    return Fit.FITS if not here.graphics or weights <= here.graphics else Fit.SLOW
+
+
 def seconds(entry: Entry, here: Facts) -> float:
     """Roughly, for one picture or clip with the usual settings."""
     if not here.graphics:

@@ -49,6 +49,7 @@ class ModelStore:
         self._roots = tuple(roots)
         self._own = own
         self._chosen = chosen
+        self.preferred = ""  # the id of the model that the person chose as the usual one
         self._lock = threading.Lock()
         self._found: _Scan | None = None
         self._index_file = index
@@ -103,7 +104,9 @@ class ModelStore:
         return self._find(name) or self._find_again(name)
 
     def default(self) -> ModelRecord:
-        """The model when nobody names one: the bundled starter, else the first. Raises `UserError("model-none")`."""
+        """When nobody names one: the preferred model, the bundled starter, the first. Raises `UserError("model-none")`."""
+        if self.preferred and (chosen := self._find(self.preferred)) is not None:
+            return chosen
         records = self.all()
         if not records:
             raise UserError("model-none", folders=[str(root) for root in self._roots])

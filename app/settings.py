@@ -36,6 +36,7 @@ class Settings(BaseModel):
     save_metadata: bool = Field(default=True, description="write into each file how it was made")
     log_prompts: bool = Field(default=False, description="let prompts appear in the log")
     image_format: ImageFormat = Field(default=ImageFormat.PNG, description="what pictures are saved as")
+    model: str = Field(default="", description="the model that is used when none is named")
     preset: str = Field(default="", description="the preset that is used when none is named")
     download_folder: Path | None = Field(default=None, description="where new models go; empty means the usual place")
     hub_address: str = Field(default="https://huggingface.co", description="the hub, or a mirror of it")

@@ -58,9 +58,26 @@ def named_checksums(path: Path) -> Iterator[tuple[str, str]]:
             value = value.get(key) if isinstance(value, dict) else None
         if isinstance(value, str) and SHA256.fullmatch(value.lower()):
             yield name, value.lower()
+    yield from _in_card(path)
     plain = path.with_name(f"{path.name}.sha256")
     if plain.is_file() and (match := SHA256.search(plain.read_text("utf-8", "replace")[:1000].lower())):
         yield plain.name, match[0]
+
+
+def _in_card(path: Path) -> Iterator[tuple[str, str]]:
+    """The checksum in the card that a download leaves: beside a single file, or in the folder of the model."""
+    for card in (
+        path.with_name(f"{path.stem}.easel.json"),
+        path.parent / "easel.json",
+        path.parent.parent / "easel.json",
+    ):
+        files = _json(card)
+        entry = files.get("files") if isinstance(files, dict) else None
+        known = entry.get(path.relative_to(card.parent).as_posix()) if isinstance(entry, dict) else None
+        found = known.get("sha256") if isinstance(known, dict) else None
+        if isinstance(found, str) and SHA256.fullmatch(found):
+            yield card.name, found
+            return
 
 
 def _json(path: Path) -> Any:

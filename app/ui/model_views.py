@@ -7,8 +7,8 @@ from typing import Any
 
 from app.catalogue import Entry
 from app.download import DownloadNews, DownloadState
-from app.fitting import Facts, Fit, fit, seconds
-from app.models import ModelStore
+from app.fitting import Facts, Fit, fit, fit_bytes, seconds
+from app.models import ModelFile, ModelStore
 from app.places import readable
 from app.ui.notices import card
 from app.ui.views import time_left
@@ -18,8 +18,9 @@ from engines.api import ErrorRecord, ModelRecord, family
 ROUGH = ((90, "estimate.seconds", 1), (5400, "estimate.minutes", 60), (float("inf"), "estimate.hours", 3600))
 
 
-def model_view(record: ModelRecord, words: Words) -> dict[str, Any]:
-    """A model as a row: what it is, how large, where, under which licence."""
+def model_view(record: ModelRecord, here: Facts, models: ModelStore, words: Words) -> dict[str, Any]:
+    """A model as a row: what it is, how large, where, under which licence, whether it fits."""
+    verdict = fit_bytes(record.weight_bytes, here)
     found = family(record.family)
     video = all(str(task).endswith("video") for task in found.tasks)
     return {
@@ -33,8 +34,26 @@ def model_view(record: ModelRecord, words: Words) -> dict[str, Any]:
         "licence": record.licence,
         "description": record.description,
         "bundled": record.bundled,
+        "default": record.id == models.default().id,
+        "fit": str(verdict),
+        "fit_text": words(f"fit.{verdict}"),
+        "sha256": models.known_hashes(record.path).sha256 if record.path.is_file() else "",
         "defaults": {words.get(f"field.{name}", name): value for name, value in record.defaults.items()},
         "fingerprint": record.fingerprint,
+    }
+
+
+def file_view(file: ModelFile, words: Words) -> dict[str, Any]:
+    """A file that is no model by itself (a LoRA, a VAE, a text encoder) as a line."""
+    found = file.identified
+    fits = [file.family] if file.family else dict.fromkeys(family_id for family_id, _part in found.fits)
+    return {
+        "name": file.name,
+        "kind": words.get(f"kind.{file.kind}", str(file.kind)),
+        "families": ", ".join(family(each).title for each in fits),
+        "size": readable(file.size),
+        "place": str(file.path),
+        "triggers": ", ".join(found.triggers),
     }
 
 

@@ -10,11 +10,11 @@ import { confirmDownload, downloadList, errorBelow } from "./downloads.js";
 import { folderRows } from "./folders.js";
 import { openWizard } from "./wizard.js";
 
-let known = { models: [], problems: [] };
+let known = { models: [], files: [], problems: [] };
 let redraw = () => {};
 
-async function refresh(path = null) {
-  known = path ? await post(path) : await get("/models");
+async function refresh(path = null, data = {}) {
+  known = path ? await post(path, data) : await get("/models");
   redraw();
 }
 
@@ -52,7 +52,7 @@ function installed() {
     const words = search.value.toLowerCase().split(/\s+/u).filter(Boolean);
     const fits = (model) => words.every((word) => `${model.title} ${model.family} ${model.place}`.toLowerCase().includes(word));
     const shown = known.models.filter((model) => fits(model) && (!kind.value || model.makes === kind.value));
-    replace(list, shown.map(row), known.problems.map(brokenRow), shown.length ? null : h("p", { class: "hint" }, t("models.none-found")));
+    replace(list, shown.map(row), otherFiles(words), known.problems.map(brokenRow), shown.length ? null : h("p", { class: "hint" }, t("models.none-found")));
   };
   search.addEventListener("input", redraw);
   kind.addEventListener("change", redraw);
@@ -70,12 +70,24 @@ function row(model) {
   const facts = [model.family, model.size, model.bundled ? t("models.bundled") : model.place];
   return h("article", { class: "model" },
     h("div", { class: "about" },
-      h("h4", {}, model.title),
+      h("h4", {}, model.title, " ", h("span", { class: `fit ${model.fit}` }, model.fit_text), model.default ? h("span", { class: "fit" }, t("models.default")) : null),
       h("p", { class: "kind" }, facts.join(" · ")),
       model.description ? h("p", {}, model.description) : null),
     h("div", { class: "row" },
       button(t("models.use"), () => useModel(model.id, model.makes), { kind: "primary" }),
+      model.default ? null : named(button(t("models.make-default"), () => refresh("/models/default", { id: model.id }).catch((error) => toast(error.message))), `${t("models.make-default")}: ${model.title}`),
       button(t("models.details"), () => details(model))));
+}
+
+// LoRAs, VAEs, text encoders and such: folded, since they are chosen elsewhere.
+function otherFiles(words) {
+  const found = known.files.filter((file) => words.every((word) => `${file.name} ${file.kind} ${file.families} ${file.place}`.toLowerCase().includes(word)));
+  if (!found.length) return null;
+  const line = (file) => h("tr", {}, h("th", { scope: "row" }, file.name), h("td", {}, file.kind), h("td", {}, file.families), h("td", {}, file.size),
+    h("td", {}, file.place, file.triggers ? ` · ${t("models.triggers", { words: file.triggers })}` : ""));
+  const heads = ["name", "kind", "family", "size", "place"].map((name) => h("th", { scope: "col" }, t(`models.column.${name}`)));
+  return h("details", { class: "other-files" }, h("summary", {}, t("models.others", { count: found.length })),
+    h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, found.map(line))));
 }
 
 function brokenRow(each) {
@@ -86,7 +98,7 @@ function brokenRow(each) {
 function details(model) {
   const usual = Object.entries(model.defaults).map(([name, value]) => `${name}: ${value}`).join(", ");
   const rows = [["family", model.family], ["tasks", model.tasks.join(", ")], ["size", model.size], ["place", model.place],
-    ["licence", model.licence], ["defaults", usual], ["fingerprint", model.fingerprint], ["description", model.description]];
+    ["licence", model.licence], ["defaults", usual], ["sha256", model.sha256], ["fingerprint", model.fingerprint], ["description", model.description]];
   const show = () => post("/models/show", { id: model.id }).catch((error) => toast(String(error.message)));
   dialog(model.title, (close) => [
     h("table", {}, h("tbody", {}, rows.filter(([, value]) => value).map(([name, value]) =>

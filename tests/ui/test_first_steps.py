@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, Page, expect
 from app.catalogue import catalogue
 from app.exchange import export_models
 from app.models import ModelStore
-from app.paths import STARTER
+from app.paths import STARTER, Paths
+from app.settings import SettingsStore
 from tests.app.download.conftest import weights
 from tests.hub import Hub, Repository, Stored
 from tests.profile import used_profile
@@ -204,6 +205,9 @@ def test_the_models_tab(fresh: Easel, browser: Browser, hub: Hub, tiny: Path, tm
     # search, details, use
     page.fill("#models-search", record.title)
     expect(rows).to_have_count(1)
+    rows.get_by_role("button", name="Make it the usual one").click()
+    expect(rows).to_contain_text("Usual model")
+    eventually(lambda: SettingsStore(Paths.below(fresh.home).settings_file).load().model == record.id)
     rows.get_by_role("button", name="Details").click()
     expect(page.get_by_role("dialog")).to_contain_text("Fingerprint")
     page.keyboard.press("Escape")

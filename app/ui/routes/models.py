@@ -18,9 +18,11 @@ from app.exchange import import_models
 from app.fitting import facts, first_choices, offered
 from app.library import find_programs, recognise
 from app.places import check_writable, readable
-from app.ui.model_views import computer_view, entry_view, model_view
+from app.ui.model_views import computer_view, entry_view, file_view, model_view
 from app.ui.routes import Desk, body, route, text
-from engines.api import UserError
+from engines.api import Kind, UserError
+
+MOST_FILES = 500  # lines of other files that a page is sent
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -34,6 +36,7 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/models/rescan", _rescan),
         route(desk, "/models/import", _import),
         route(desk, "/models/show", _show),
+        route(desk, "/models/default", _default),
         route(desk, "/wizard", _wizard, "GET"),
         route(desk, "/wizard", _wizard_done),
     ]
@@ -49,7 +52,14 @@ def _models(desk: Desk) -> dict[str, Any]:
         {"name": each.path.name, "place": str(each.path), "title": each.error.title, "cause": each.error.cause}
         for each in store.problems
     ]
-    return {"models": [model_view(each, desk.words) for each in store.all()], "problems": problems}
+    here, known = facts(desk.services.downloads.root), {record.path for record in store.all()}
+    broken = {each.path for each in store.problems}
+    others = [file for file in store.files() if file.path not in known | broken and file.kind is not Kind.OTHER]
+    return {
+        "models": [model_view(each, here, store, desk.words) for each in store.all()],
+        "files": [file_view(file, desk.words) for file in others[:MOST_FILES]],
+        "problems": problems,
+    }
 
 
 async def _rescan(desk: Desk, request: Request) -> Response:
@@ -166,7 +176,17 @@ async def _import(desk: Desk, request: Request) -> Response:
     places = await run_in_threadpool(import_models, place.absolute(), desk.services.downloads.root)
     await run_in_threadpool(desk.services.models.rescan)
     found = [record for record in desk.services.models.all() if record.path in places]
-    return JSONResponse({"models": [model_view(record, desk.words) for record in found], "count": len(places)})
+    here, store = facts(desk.services.downloads.root), desk.services.models
+    views = [model_view(record, here, store, desk.words) for record in found]
+    return JSONResponse({"models": views, "count": len(places)})
+
+
+async def _default(desk: Desk, request: Request) -> Response:
+    """The model that is used when nobody chooses one."""
+    record = await run_in_threadpool(desk.services.models.get, text(await body(request), "id"))
+    await run_in_threadpool(lambda: desk.services.change_settings(model=record.id))
+    desk.services.models.preferred = record.id
+    return JSONResponse(await run_in_threadpool(_models, desk))
 
 
 async def _show(desk: Desk, request: Request) -> Response:

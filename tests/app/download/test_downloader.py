@@ -13,7 +13,9 @@ from app.download import Downloader, DownloadState, Plan
 from app.download.address import file_name, understand
 from app.download.hub import Wanted
 from app.download.plan import Piece, safe_name
+from app.library.verify import verify
 from app.model_files import read_card
+from app.models import ModelStore
 from engines.api import EaselError, NetworkError, ResourceError, UserError
 from tests.app.download.conftest import NAME, weights
 from tests.hub import Hub, Stored
@@ -59,6 +61,17 @@ def test_only_what_the_model_needs_is_fetched_with_its_licence(hub: Hub, downloa
     assert card["licence"] == "openrail" and card["revision"] == hub.repositories[NAME].commit
     assert card["files"][UNET]["sha256"] == digest(place / UNET)
     assert not (place.parent / ".downloads").exists()
+
+
+def test_what_came_can_be_verified_later(hub: Hub, downloader: Downloader) -> None:
+    place = get(downloader)
+    store = ModelStore((place.parent,))
+    for file in (place / UNET, get(downloader, f"{NAME}:little.safetensors")):
+        assert verify(file, store.hashes).verdict == "whole"
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+        assert verify(file, store.hashes).verdict == "damaged"
 
 
 def test_a_variant_takes_the_name_that_loaders_look_for(hub: Hub, downloader: Downloader) -> None:
