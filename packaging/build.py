@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "packaging")]
 from environment_backend import TORCH_INDEX  # noqa: E402 - the path above comes first
 from environment_packages import (  # noqa: E402
     find_uv,
+    has_torch,
     install,
     pip_settings,
     torch_source,
@@ -31,6 +33,7 @@ from environment_packages import (  # noqa: E402
     wanted_packages,
 )
 
+SOURCES = ("app", "engines", "packaging", "presets", "resources", "LICENSE", "NOTICE")
 PYINSTALLER = "pyinstaller==6.22.*"
 
 
@@ -90,6 +93,8 @@ def resolve(python: Path, backend: str) -> int:
     if not uv:
         say("this needs uv, and it cannot be had")
         return 3
+    if not has_torch(settings.get("find-links", ()), backend):
+        settings.pop("find-links", None)  # a folder with another backend's torch would be taken for ours
     wishes = "\n".join(wanted_packages(ROOT, backend, False)).encode()
     # Only the wheels of Linux and Windows on x86-64 are asked for: that is what bundles are made for.
     command = [*uv, "pip", "compile", "--python", str(python), "--no-header", "--no-annotate", *uv_flags(settings)]
@@ -97,13 +102,26 @@ def resolve(python: Path, backend: str) -> int:
     return subprocess.run(command, input=wishes, env=uv_environment(settings), check=False).returncode
 
 
+def snapshot(folder: Path) -> Path:
+    """A copy of the sources to build from: whoever goes on working meanwhile must not get half of two states into a bundle."""
+    shutil.rmtree(folder, ignore_errors=True)
+    leave = shutil.ignore_patterns("__pycache__", "screenshots")
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=leave)
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
 def freeze(python: Path, backend: str, out: Path, work: Path) -> None:
     """Run PyInstaller on the backend's spec."""
+    source = snapshot(work / "source")
     command = [str(python), "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]
     places = ["--distpath", str(out), "--workpath", str(work / "pyinstaller")]
     # Imports are made while the lists are put together: nothing may look for a network or for a card.
     quiet = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "GRADIO_ANALYTICS_ENABLED": "False"}
-    spec = str(ROOT / "packaging" / f"{backend}.spec")
+    spec = str(source / "packaging" / f"{backend}.spec")
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | quiet
     subprocess.run([*command, *places, spec], check=True, env=environ)
 
