@@ -23,7 +23,7 @@ WITH_DATA = ("gradio", "gradio_client", "safehttpx", "groovy", "hf_gradio")
 SOURCES = dict.fromkeys(("transformers", "diffusers", "accelerate"), "pyz+py")
 # The tools that make the bundle are no part of it.
 TOOLS = {"pip", "pyinstaller", "pyinstaller-hooks-contrib", "altgraph", "uv", "setuptools", "wheel"}
-EXCLUDED = ("tkinter", "IPython", "pytest", "matplotlib", "pip", "uv", "gradio.cli", "gradio.test_data")
+EXCLUDED = ("tkinter", "IPython", "pytest", "matplotlib", "pip", "uv", "gradio.test_data")
 
 
 def make(backend: str) -> Any:
@@ -55,7 +55,7 @@ def hidden_imports() -> list[str]:
     """Everything that is imported by name while Easel runs."""
     ours = [*collect.modules_below("app"), *collect.modules_below("engines")]
     libraries = [*collect.hidden_imports("diffusers"), *collect.hidden_imports("transformers")]
-    page = list(collect.modules_below("gradio", ("gradio.cli", "gradio.test_data")))
+    page = list(collect.modules_below("gradio", ("gradio.test_data",)))
     shell = ["webview.platforms.qt" if sys.platform == "linux" else "webview.platforms.edgechromium"]
     return [*ours, *libraries, *page, *shell]
 

@@ -24,7 +24,7 @@ DATA_TRIMS: tuple[tuple[str, str], ...] = (
     (r"^PySide6/(Qt/)?resources/(qtwebengine_devtools_resources|v8_context_snapshot\.debug)", "developer tools, 10 MB"),
     (r"^PySide6/(Qt/)?plugins/(qmltooling|sqldrivers|position|multimedia|sceneparsers|assetimporters)/", "not used"),
     (r"^PySide6/(Qt/)?plugins/platformthemes/libqgtk3", "dialogs of GTK, whose libraries come from the build machine"),
-    (r"^gradio/(test_data|media_assets|_frontend_code|cli)/", "examples and building of components, 7 MB"),
+    (r"^gradio/(test_data|media_assets|_frontend_code)/", "examples, 7 MB"),
     (r"^gradio/templates/node/", "the server-side renderer, which needs Node.js and is switched off"),
     (r"\.(pyi|map)$", "for editors and debuggers"),
     (r"(^|/)(tests?|testing_data)/.*\.(npz|npy|csv|gz|json|png|mat|sav|wav|data)$", "test data"),
