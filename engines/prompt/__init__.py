@@ -9,7 +9,7 @@ from engines.prompt.chunks import CHUNK, Chunk, split_chunks
 from engines.prompt.dynamic import is_dynamic, settle
 from engines.prompt.networks import Network, take_networks
 from engines.prompt.plain import plain_text
-from engines.prompt.schedule import Segment, at_step, parse_schedule, render_schedule, segments
+from engines.prompt.schedule import Segment, after_pass, at_step, parse_schedule, render_schedule, segments
 
 __all__ = [
     "CHUNK",
@@ -17,6 +17,7 @@ __all__ = [
     "Fragment",
     "Network",
     "Segment",
+    "after_pass",
     "at_step",
     "is_dynamic",
     "parse_schedule",

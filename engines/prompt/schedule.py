@@ -71,6 +71,29 @@ def segments(text: str, steps: int) -> tuple[Segment, ...]:
     return tuple(made)
 
 
+def after_pass(text: str, steps: int) -> str:
+    """The text for a second pass after one of `steps` steps: it goes on counting, and shares of steps from 1 to 2 are its own."""
+    return render_schedule(_later(parse_schedule(text), steps))
+
+
+def _later(tree: Text, steps: int) -> Text:
+    later: list[str | Scheduled | Alternate] = []
+    for node in tree:
+        match node:
+            case str():
+                later.append(node)
+            case Alternate(options):
+                later.append(Alternate(tuple(_later(option, steps) for option in options)))
+            case Scheduled(before, after, when, _):
+                left = float(when) - (1 if "." in when else steps)
+                if left <= 0:
+                    later.extend(_later(after, steps))
+                else:
+                    rest = f"{left:.6f}" if "." in when else str(int(min(left, 1e6)))
+                    later.append(Scheduled(_later(before, steps), _later(after, steps), rest))
+    return tuple(later)
+
+
 def _choice(node: Scheduled | Alternate, step: int, steps: int) -> Text:
     if isinstance(node, Alternate):
         return node.options[(step - 1) % len(node.options)]

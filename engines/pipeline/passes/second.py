@@ -10,6 +10,7 @@ import torch
 
 from engines.options import Hires
 from engines.pipeline.passes.base import Decode, Pass, pass_seed
+from engines.prompt import after_pass
 from engines.types import GenerationRequest, Task
 from engines.upscalers import LATENT_FILTERS
 
@@ -32,6 +33,8 @@ def second_pass(
         steps=steps_to_ask_for(hires.steps or request.steps, hires.strength),
         strength=hires.strength,
         hires=None,
+        prompt=after_pass(request.prompt, request.steps_run),
+        negative_prompt=after_pass(request.negative_prompt, request.steps_run),
     )
 
     def pictures(carried: torch.Tensor) -> tuple[Any, ...]:

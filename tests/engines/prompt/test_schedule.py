@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.prompt import at_step, parse_schedule, render_schedule, segments
+from engines.prompt import after_pass, at_step, parse_schedule, render_schedule, segments
 
 from .test_weights import TEXTS
 
@@ -77,3 +77,24 @@ def test_the_stretches_cover_every_step_once(text: str, steps: int) -> None:
 def test_a_very_deep_prompt_is_text_at_last() -> None:
     deep = "[a:" * 3000 + "b" + ":3]" * 3000
     assert render_schedule(parse_schedule(deep)) == deep
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a [b:c:0.5] d", "a c d"),
+        ("a [b:c:5] d", "a c d"),
+        ("a [b::1.0]", "a "),
+        ("a [b:c:1.5] d", "a [b:c:0.500000] d"),
+        ("a [b:c:25] d", "a [b:c:5] d"),
+        ("[a|[b:c:0.5]]", "[a|c]"),
+        ("(a:1.2) b", "(a:1.2) b"),
+    ],
+)
+def test_a_second_pass_goes_on_counting(text: str, expected: str) -> None:
+    assert after_pass(text, 20) == expected
+
+
+@given(TEXTS)
+def test_any_text_has_a_second_pass(text: str) -> None:
+    after_pass(text, 20)
