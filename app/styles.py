@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,9 +62,14 @@ class StyleStore:
 
     def apply(self, names: list[str], prompt: str, negative_prompt: str) -> tuple[str, str]:
         """Prompt and negative prompt with the styles around them, in their order. Raises `UserError`."""
-        for style in map(self.get, names):
-            prompt, negative_prompt = _around(prompt, style.prompt), _around(negative_prompt, style.negative_prompt)
-        return prompt, negative_prompt
+        return apply_styles([self.get(name) for name in names], prompt, negative_prompt)
+
+
+def apply_styles(styles: Iterable[Style], prompt: str, negative_prompt: str) -> tuple[str, str]:
+    """Prompt and negative prompt with the styles around them, in their order."""
+    for style in styles:
+        prompt, negative_prompt = _around(prompt, style.prompt), _around(negative_prompt, style.negative_prompt)
+    return prompt, negative_prompt
 
 
 def read_styles(path: Path) -> tuple[Style, ...]:

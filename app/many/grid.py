@@ -93,12 +93,6 @@ class GridRun:
         write_page(self.folder / "index.html", self.grid.axes, pictures, [job.request for job in jobs])
         return sheets
 
-    def cancel(self) -> None:
-        """Stop what runs and what waits of it."""
-        for job_id in self.job_ids:
-            if not self._services.orchestrator.job(job_id).over:
-                self._services.orchestrator.cancel(job_id)
-
     def _record(self, jobs: Sequence[Job]) -> dict[str, Any]:
         x, y, z = self.grid.axes
         axes = {name: {"field": axis.field, "values": axis.values} for name, axis in zip("xyz", (x, y, z), strict=True)}

@@ -3,6 +3,7 @@
 import { h, button, dialog } from "./dom.js";
 import { get, post } from "./api.js";
 import { listen } from "./feed.js";
+import { field } from "./form.js";
 import { toast } from "./notice.js";
 import { t } from "./words.js";
 
@@ -43,7 +44,9 @@ function makeRow(axis, fields) {
 
 async function send(tab, rows, outcome, close) {
   try {
-    const { jobs } = await post("/grid", { tab, axes: rows.map((row) => row.text()).filter(Boolean) });
+    // The words come from the page itself: the last letters may not have reached the draft.
+    const words = { prompt: field(tab, "prompt")?.value, negative: field(tab, "negative")?.value };
+    const { jobs } = await post("/grid", { tab, ...words, axes: rows.map((row) => row.text()).filter(Boolean) });
     close();
     toast(t("grid.queued", { count: jobs.length }));
   } catch (error) {

@@ -80,12 +80,12 @@ def _answer(wish: Wish, job: Job, record: ModelRecord) -> dict[str, Any]:
 def _info(job: Job, record: ModelRecord) -> dict[str, Any]:
     """A1111's summary of a generation; it goes as text, not as an object."""
     request, made = job.request, job.artifacts
-    count = max(len(made), 1)
+    alone = [request.image(each.index) for each in made] or [request]
     return {
         "prompt": request.prompt,
-        "all_prompts": [request.prompt] * count,
+        "all_prompts": [each.prompt for each in alone],
         "negative_prompt": request.negative_prompt,
-        "all_negative_prompts": [request.negative_prompt] * count,
+        "all_negative_prompts": [each.negative_prompt for each in alone],
         "seed": request.seed,
         "all_seeds": [each.seed for each in made] or [request.seed],
         "subseed": request.seed,

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
 from app import machine
+from app.http.a1111.wishes import styles_of
 from app.http.desk import Desk
 from engines.api import SAMPLER_REGISTRY, ModelRecord
 
@@ -58,7 +59,7 @@ def router(desk: Desk) -> APIRouter:
     async def embeddings() -> dict[str, Any]:
         return {"loaded": {}, "skipped": {}}
 
-    @found.get("/prompt-styles", summary="The presets that have words")
+    @found.get("/prompt-styles", summary="The styles, and the presets that have words")
     async def prompt_styles() -> Found:
         return await run_in_threadpool(_styles, desk)
 
@@ -112,9 +113,9 @@ def _schedule(name: str, label: str, aliases: tuple[str, ...]) -> dict[str, Any]
 
 
 def _styles(desk: Desk) -> Found:
-    words = ("prompt", "negative_prompt")
-    worded = [each for each in desk.services.presets.all() if any(each.values.get(word) for word in words)]
-    return [{"name": each.id, **{word: each.values.get(word, "") for word in words}} for each in worded]
+    return [
+        {"name": each.name, "prompt": each.prompt, "negative_prompt": each.negative_prompt} for each in styles_of(desk)
+    ]
 
 
 def _memory() -> dict[str, Any]:

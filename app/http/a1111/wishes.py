@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.http import pictures
 from app.http.desk import Desk
 from app.sampler_names import fitting, recognised, schedule_of
+from app.styles import Style, StyleStore, apply_styles
 from engines.api import SEED_MAX, EngineFamily, ImageFormat, ModelRecord, Task, UserError, family_of
 
 LIMIT = 100_000  # characters of a prompt
@@ -34,6 +35,7 @@ class Wish(BaseModel):
     scheduler: str | None = Field(
         default=None, description='a name or label of GET schedulers; "automatic" is the usual one'
     )
+    styles: list[str] | None = Field(default=None, description="names of GET prompt-styles; unknown ones are ignored")
     steps: int | None = Field(default=None, ge=1)
     cfg_scale: float | None = Field(default=None, ge=0)
     width: int | None = Field(default=None, ge=1, description="pixels; rounded to what the model can do")
@@ -64,14 +66,26 @@ def model_of(desk: Desk, wish: Wish) -> ModelRecord:
     return desk.find_model(str(named)) if named else desk.services.models.default()
 
 
+def styles_of(desk: Desk) -> tuple[Style, ...]:
+    """The person's styles, and the presets that have words."""
+    presets = (
+        Style(each.id, str(each.values.get("prompt") or ""), str(each.values.get("negative_prompt") or ""))
+        for each in desk.services.presets.all()
+    )
+    worded = [each for each in presets if each.prompt or each.negative_prompt]
+    return (*StyleStore(desk.services.paths.styles).all(), *worded)
+
+
 def values_of(desk: Desk, wish: Wish, record: ModelRecord) -> dict[str, Any]:
     """The fields of a request; None where the wish says nothing."""
     described = family_of(record)
     sampler, schedule = _sampler(wish, described)
+    styles = [each for name in wish.styles or () for each in styles_of(desk) if each.name == name]
+    prompt, negative_prompt = apply_styles(styles, wish.prompt, wish.negative_prompt)
     return {
         "task": Task.TEXT_TO_IMAGE,
-        "prompt": wish.prompt,
-        "negative_prompt": wish.negative_prompt,
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
         "seed": _seed(wish.seed),
         "sampler": sampler,
         "scheduler": schedule,

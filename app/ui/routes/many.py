@@ -58,15 +58,17 @@ async def _grid(desk: Desk, request: Request) -> Response:
     axes = data.get("axes")
     if not isinstance(axes, list) or not axes or not all(isinstance(each, str) for each in axes):
         raise UserError("grid-needs-axis")
-    run = await run_in_threadpool(_started, desk, text(data, "tab"), axes)
+    given = {"prompt": "prompt", "negative_prompt": "negative"}
+    words = {name: text(data, key) for name, key in given.items() if key in data}
+    run = await run_in_threadpool(_started, desk, text(data, "tab"), words, axes)
     threading.Thread(target=_finish, args=(desk, run), name="grid", daemon=True).start()
     return JSONResponse({"jobs": list(run.job_ids)})
 
 
-def _started(desk: Desk, tab: str, axes: list[str]) -> GridRun:
-    services, request = desk.services, _resolved(desk, tab).request
+def _started(desk: Desk, tab: str, words: dict[str, str], axes: list[str]) -> GridRun:
+    services, request = desk.services, _resolved(desk, tab).request.with_(**words)
     if not request.prompt.strip():
-        raise UserError("prompt-needed")
+        raise UserError("prompt-empty")
     wishes = request.model_dump(mode="json", exclude_none=True, exclude={"texts", "count"})
 
     def resolved(changed: Mapping[str, Any]) -> Resolved:

@@ -40,6 +40,18 @@ def test_txt2img(api: webuiapi.WebUIApi) -> None:
     assert again.image.tobytes() == found.images[1].tobytes()
 
 
+def test_styles_and_chance_in_prompts(api: webuiapi.WebUIApi, served: Served) -> None:
+    styles = served.home / "data" / "styles"
+    styles.mkdir(parents=True, exist_ok=True)
+    (styles / "styles.csv").write_text('name,prompt,negative_prompt\nFilm,"grain, {prompt}",sharp\n', encoding="utf-8")
+    assert [each["name"] for each in api.get_prompt_styles()] == ["Film"]
+    found = api.txt2img(prompt="a {red|blue|green|old} apple", styles=["Film", "none"], seed=7, batch_size=2, **SMALL)
+    (styles / "styles.csv").unlink()
+    assert all(each.startswith("grain, a ") and "{" not in each for each in found.info["all_prompts"])
+    assert found.info["all_negative_prompts"] == ["sharp", "sharp"]
+    assert [text.split("\n")[0] for text in found.info["infotexts"]] == found.info["all_prompts"]
+
+
 def test_img2img_and_inpainting(api: webuiapi.WebUIApi) -> None:
     start = Image.new("RGB", (64, 64), "blue")
     mask = Image.new("L", (64, 64), 0)
