@@ -35,7 +35,8 @@ __all__ = [
 class Limits:
     """What the family can do: sides in pixels and multiples of `side_multiple`, pixels in all, steps and guidance ranges.
 
-    `max_references` is how many pictures an edit may look at, the one that is changed included.
+    `max_references` is how many pictures an edit may look at, the one that is changed included. `task_pixels` are lower
+    limits of single tasks.
     """
 
     min_side: int
@@ -47,6 +48,11 @@ class Limits:
     max_count: int = 64
     max_clip_skip: int = 1
     max_references: int = 1
+    task_pixels: Mapping[Task, int] = field(default_factory=dict)
+
+    def pixels(self, task: Task) -> int:
+        """The most pixels that a picture of `task` may have."""
+        return min(self.max_pixels, self.task_pixels.get(task, self.max_pixels))
 
 
 class GuidanceKind(StrEnum):
@@ -186,12 +192,14 @@ class EngineFamily:
 
     `pipelines` maps a task to the diffusers class that does it. `samplers` and `schedulers` are keys of the sampler
     registry, in the order that a list shows them. `denoiser` names the part that runs once a step, `second_denoiser` one
-    that takes over in the middle. Parts in `optional_parts` may be missing from a model. `engine` is "module:Class",
+    that takes over in the middle; `denoiser_facts` are values that a pipeline reads from the denoiser's configuration and
+    that are not there. Parts in `optional_parts` may be missing from a model. `engine` is "module:Class",
     imported in the worker alone.
 
     `pipeline_arguments` go to the pipeline's constructor, after the model's own values for `options` (fields of
     `model_index.json`). `call_arguments` go to every call, `task_arguments` to the calls of one task.
-    `scheduler_facts` are laid over the scheduler's configuration in the model.
+    `scheduler_facts` are laid over a scheduler's configuration that has another `prediction_type`, as the configurations
+    that stand in for single files have.
 
     `video` are the rules of a family that makes videos. `part_modules` names the module of classes of parts that are not
     where such classes usually are.
@@ -218,6 +226,7 @@ class EngineFamily:
     engine: str = "engines.pipeline.engine:DiffusersEngine"
     guidance: Guidance = Guidance()
     second_denoiser: str | None = None
+    denoiser_facts: Mapping[str, Any] = field(default_factory=dict)
     optional_parts: frozenset[str] = frozenset()
     options: tuple[str, ...] = ()
     pipeline_arguments: Mapping[str, Any] = field(default_factory=dict)

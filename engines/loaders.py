@@ -77,12 +77,48 @@ def _model_index(folder: Path) -> dict[str, Any]:
 
 # The only classes that a model folder may ask for: names from a file never reach getattr on a whole library.
 PART_CLASSES: Mapping[str, str] = {
-    "UNet2DConditionModel": "diffusers",
-    "AutoencoderKL": "diffusers",
-    "CLIPTextModel": "transformers",
-    "CLIPTextModelWithProjection": "transformers",
-    "CLIPTokenizer": "transformers",
-    "CLIPTokenizerFast": "transformers",
+    **dict.fromkeys(
+        (
+            "AutoencoderDC",
+            "AutoencoderKL",
+            "AutoencoderKLFlux2",
+            "AutoencoderKLQwenImage",
+            "ChromaTransformer2DModel",
+            "Flux2Transformer2DModel",
+            "FluxTransformer2DModel",
+            "Lumina2Transformer2DModel",
+            "QwenImageTransformer2DModel",
+            "SD3Transformer2DModel",
+            "SanaTransformer2DModel",
+            "UNet2DConditionModel",
+            "ZImageTransformer2DModel",
+        ),
+        "diffusers",
+    ),
+    **dict.fromkeys(
+        (
+            "CLIPTextModel",
+            "CLIPTextModelWithProjection",
+            "CLIPTokenizer",
+            "CLIPTokenizerFast",
+            "Gemma2Model",
+            "GemmaTokenizer",
+            "GemmaTokenizerFast",
+            "Mistral3ForConditionalGeneration",
+            "PixtralProcessor",
+            "Qwen2Tokenizer",
+            "Qwen2TokenizerFast",
+            "Qwen2_5_VLForConditionalGeneration",
+            "Qwen3ForCausalLM",
+            "Qwen3Model",
+            "T5EncoderModel",
+            "T5Tokenizer",
+            "T5TokenizerFast",
+        ),
+        "transformers",
+    ),
+    # Its own class asks for torchvision, for videos alone.
+    "Qwen2VLProcessor": "engines.picture_words",
     **VIDEO_PART_CLASSES,
 }
 

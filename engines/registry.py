@@ -13,7 +13,27 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import InternalError, UserError
-from engines.families import animatediff, cogvideox, hunyuan_video, hunyuan_video15, ltx, ltx2, sd15, sdxl, svd, wan
+from engines.families import (
+    animatediff,
+    chroma,
+    cogvideox,
+    flux,
+    flux2,
+    hunyuan_video,
+    hunyuan_video15,
+    ltx,
+    ltx2,
+    lumina2,
+    qwen_image,
+    sana,
+    sd2,
+    sd3,
+    sd15,
+    sdxl,
+    svd,
+    wan,
+    z_image,
+)
 from engines.family import EngineFamily
 from engines.records import ModelHeader, ModelRecord
 from engines.types import Task
@@ -66,8 +86,17 @@ class EngineRegistry:
 
 REGISTRY = EngineRegistry(
     (
+        sd2.FAMILY,  # before version 1, whose description fits its folders too
         sd15.FAMILY,
         sdxl.FAMILY,
+        sd3.FAMILY,
+        flux.FAMILY,
+        flux2.FAMILY,
+        chroma.FAMILY,
+        qwen_image.FAMILY,
+        z_image.FAMILY,
+        lumina2.FAMILY,
+        sana.FAMILY,
         ltx.FAMILY,
         wan.FAMILY,
         ltx2.FAMILY,

@@ -10,7 +10,7 @@ from typing import Any
 
 from engines.family import EngineFamily, TinyPart
 from engines.messages import RESOURCES
-from engines.tiny_text import KINDS, VOCABULARY, write_tokenizer
+from engines.tiny_text import KINDS, VOCABULARY, write_processor, write_tokenizer
 
 TINY_FRAMES = 9  # about as many frames as a tiny model makes when nobody says how many
 TOKENIZER = RESOURCES / "starter" / "image" / "tokenizer"
@@ -38,6 +38,8 @@ def _write_part(part: TinyPart, folder: Path, family: EngineFamily) -> None:
         write_tokenizer(part.class_name, folder)
     elif "Tokenizer" in part.class_name:
         shutil.copytree(TOKENIZER, folder, dirs_exist_ok=True)
+    elif part.class_name == "Qwen2VLProcessor":
+        write_processor(folder, part.config)
     elif part.library == "transformers":
         _made(part).save_pretrained(folder)
     else:

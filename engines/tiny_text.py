@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,3 +97,9 @@ def _tokenizer(kind: Kind, unigram: bool) -> Any:
     marks = [(token, index) for index, token in enumerate(kind.special) if token in kind.frame.split()]
     made.post_processor = processors.TemplateProcessing(single=kind.frame, special_tokens=marks)  # pyright: ignore
     return made
+
+
+def write_processor(folder: Path, pictures: Mapping[str, Any]) -> None:
+    """Write what reads words and pictures together: Qwen's tokenizer and the sizes of `pictures`."""
+    write_tokenizer("Qwen2Tokenizer", folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(dict(pictures)), encoding="utf-8")

@@ -20,6 +20,7 @@ from engines.family import (
     Variant,
 )
 from engines.samplers import ALL_SCHEDULES, NOISE_SAMPLERS
+from engines.tiny_shapes import CLIP_TOKENIZER, clip_text, kl_vae
 from engines.types import Task
 
 PIPELINES = {
@@ -28,66 +29,43 @@ PIPELINES = {
     Task.INPAINT: "StableDiffusionInpaintPipeline",
 }
 
-TINY = TinyProfile(
-    pipeline_class="StableDiffusionPipeline",
-    width=64,
-    height=64,
-    parts={
-        "unet": TinyPart(
-            "diffusers",
-            "UNet2DConditionModel",
-            {
-                "sample_size": 8,
-                "block_out_channels": (8, 16, 32, 32),
-                "norm_num_groups": 8,
-                "attention_head_dim": 4,
-                "cross_attention_dim": 32,
-            },
-        ),
-        "vae": TinyPart(
-            "diffusers",
-            "AutoencoderKL",
-            {
-                "block_out_channels": (8, 16, 32, 32),
-                "norm_num_groups": 8,
-                "down_block_types": ("DownEncoderBlock2D",) * 4,
-                "up_block_types": ("UpDecoderBlock2D",) * 4,
-                "latent_channels": 4,
-                "sample_size": 64,
-            },
-        ),
-        "text_encoder": TinyPart(
-            "transformers",
-            "CLIPTextModel",
-            {
-                "hidden_size": 32,
-                "intermediate_size": 64,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 4,
-                "projection_dim": 32,
-            },
-        ),
-        "tokenizer": TinyPart("transformers", "CLIPTokenizer"),
-        "scheduler": TinyPart(
-            "diffusers",
-            "PNDMScheduler",
-            {
-                "beta_start": 0.00085,
-                "beta_end": 0.012,
-                "beta_schedule": "scaled_linear",
-                "skip_prk_steps": True,
-                "set_alpha_to_one": False,
-                "steps_offset": 1,
-            },
-        ),
-    },
-    extra={
-        "safety_checker": (None, None),
-        "feature_extractor": (None, None),
-        "image_encoder": (None, None),
-        "requires_safety_checker": False,
-    },
-)
+
+def _tiny(channels: int) -> TinyProfile:
+    unet = {
+        "sample_size": 8,
+        "in_channels": channels,
+        "block_out_channels": (8, 16, 32, 32),
+        "norm_num_groups": 8,
+        "attention_head_dim": 4,
+        "cross_attention_dim": 32,
+    }
+    scheduler = {
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "skip_prk_steps": True,
+        "set_alpha_to_one": False,
+        "steps_offset": 1,
+    }
+    return TinyProfile(
+        pipeline_class=PIPELINES[Task.TEXT_TO_IMAGE] if channels == 4 else PIPELINES[Task.INPAINT],
+        width=64,
+        height=64,
+        parts={
+            "unet": TinyPart("diffusers", "UNet2DConditionModel", unet),
+            "vae": kl_vae(4),
+            "text_encoder": clip_text(),
+            "tokenizer": CLIP_TOKENIZER,
+            "scheduler": TinyPart("diffusers", "PNDMScheduler", scheduler),
+        },
+        extra={
+            "safety_checker": (None, None),
+            "feature_extractor": (None, None),
+            "image_encoder": (None, None),
+            "requires_safety_checker": False,
+        },
+    )
+
 
 # The blocks at full size have attention, its projection is a convolution (a matrix in version 2), and no size labels.
 UNET = (
@@ -154,9 +132,16 @@ FAMILY = EngineFamily(
     parts=("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
     memory=MemoryFigures(parameters=1.07, activation_bytes_per_pixel=6_000),
-    tiny=TINY,
+    tiny=_tiny(4),
     denoiser="unet",
     text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),
-    changes={"inpaint": {"pipelines": {Task.INPAINT: PIPELINES[Task.INPAINT]}}},
+    changes={
+        "inpaint": {
+            "title": "Stable Diffusion 1.5 inpainting",
+            "pipelines": {Task.INPAINT: PIPELINES[Task.INPAINT]},
+            "defaults": {"strength": 1.0},
+            "tiny": _tiny(9),
+        },
+    },
     single_file=SingleFile(tokenizers={"tokenizer": "clip"}),
 )

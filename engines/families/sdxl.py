@@ -5,6 +5,9 @@ Source: the classes StableDiffusionXL{,Img2Img,Inpaint}Pipeline and the configur
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from engines.detection import ANY
 from engines.family import (
     Clip,
@@ -21,6 +24,7 @@ from engines.family import (
     Variant,
 )
 from engines.samplers import ALL_SCHEDULES, NOISE_SAMPLERS
+from engines.tiny_shapes import CLIP_TOKENIZER, clip_text, kl_vae
 from engines.types import Task
 
 PIPELINES = {
@@ -29,84 +33,61 @@ PIPELINES = {
     Task.INPAINT: "StableDiffusionXLInpaintPipeline",
 }
 
-# The time embedding gets six size numbers of 8 values each beside the pooled text of 32: 6 * 8 + 32 = 80.
-TINY = TinyProfile(
-    pipeline_class="StableDiffusionXLPipeline",
-    width=64,
-    height=64,
-    parts={
-        "unet": TinyPart(
-            "diffusers",
-            "UNet2DConditionModel",
-            {
-                "sample_size": 8,
-                "block_out_channels": (8, 16, 32),
-                "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-                "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-                "transformer_layers_per_block": (1, 1, 2),
-                "norm_num_groups": 8,
-                "attention_head_dim": (2, 4, 4),
-                "use_linear_projection": True,
-                "cross_attention_dim": 64,
-                "addition_embed_type": "text_time",
-                "addition_time_embed_dim": 8,
-                "projection_class_embeddings_input_dim": 80,
-            },
-        ),
-        "vae": TinyPart(
-            "diffusers",
-            "AutoencoderKL",
-            {
-                "block_out_channels": (8, 16, 32, 32),
-                "norm_num_groups": 8,
-                "down_block_types": ("DownEncoderBlock2D",) * 4,
-                "up_block_types": ("UpDecoderBlock2D",) * 4,
-                "latent_channels": 4,
-                "sample_size": 64,
-                "scaling_factor": 0.13025,
-                "force_upcast": True,
-            },
-        ),
-        "text_encoder": TinyPart(
-            "transformers",
-            "CLIPTextModel",
-            {
-                "hidden_size": 32,
-                "intermediate_size": 64,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 4,
-                "projection_dim": 32,
-            },
-        ),
+UNET_SHAPE = {
+    "sample_size": 8,
+    "block_out_channels": (8, 16, 32),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "transformer_layers_per_block": (1, 1, 2),
+    "norm_num_groups": 8,
+    "attention_head_dim": (2, 4, 4),
+    "use_linear_projection": True,
+    "cross_attention_dim": 64,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 8,
+    # The time embedding gets six size numbers of 8 values each beside the pooled text of 32: 6 * 8 + 32 = 80.
+    "projection_class_embeddings_input_dim": 80,
+}
+# The refiner has four levels, one text encoder, and five numbers: sizes and how good the picture should be.
+REFINER_SHAPE = {
+    **UNET_SHAPE,
+    "block_out_channels": (8, 16, 32, 32),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "transformer_layers_per_block": 4,
+    "attention_head_dim": (2, 4, 4, 4),
+    "cross_attention_dim": 32,
+    "projection_class_embeddings_input_dim": 72,
+}
+
+
+def _tiny(pipeline_class: str, unet: Mapping[str, Any], *, refiner: bool = False) -> TinyProfile:
+    scheduler = {
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "steps_offset": 1,
+        "timestep_spacing": "leading",
+    }
+    parts = {
+        "unet": TinyPart("diffusers", "UNet2DConditionModel", unet),
+        "vae": kl_vae(4, scaling_factor=0.13025, force_upcast=True),
+        "text_encoder": clip_text(),
         # Ten layers: single-file readers know the XL base model by its tenth one.
-        "text_encoder_2": TinyPart(
-            "transformers",
-            "CLIPTextModelWithProjection",
-            {
-                "hidden_size": 32,
-                "intermediate_size": 64,
-                "num_hidden_layers": 10,
-                "num_attention_heads": 4,
-                "projection_dim": 32,
-                "hidden_act": "gelu",
-            },
-        ),
-        "tokenizer": TinyPart("transformers", "CLIPTokenizer"),
-        "tokenizer_2": TinyPart("transformers", "CLIPTokenizer"),
-        "scheduler": TinyPart(
-            "diffusers",
-            "EulerDiscreteScheduler",
-            {
-                "beta_start": 0.00085,
-                "beta_end": 0.012,
-                "beta_schedule": "scaled_linear",
-                "steps_offset": 1,
-                "timestep_spacing": "leading",
-            },
-        ),
-    },
-    extra={"force_zeros_for_empty_prompt": True, "add_watermarker": False},
-)
+        "text_encoder_2": clip_text("CLIPTextModelWithProjection", layers=10, hidden_act="gelu"),
+        "tokenizer": CLIP_TOKENIZER,
+        "tokenizer_2": CLIP_TOKENIZER,
+        "scheduler": TinyPart("diffusers", "EulerDiscreteScheduler", scheduler),
+    }
+    kept = {name: part for name, part in parts.items() if not (refiner and name in FIRST_ENCODER)}
+    extra = {"force_zeros_for_empty_prompt": not refiner, "add_watermarker": False}
+    if refiner:
+        extra |= {"requires_aesthetics_score": True, **dict.fromkeys(FIRST_ENCODER, (None, None))}
+    return TinyProfile(pipeline_class, kept, width=64, height=64, extra=extra)
+
+
+FIRST_ENCODER = ("text_encoder", "tokenizer")
+TINY = _tiny(PIPELINES[Task.TEXT_TO_IMAGE], UNET_SHAPE)
 
 # Size labels, and attention from the second level on only.
 UNET = (
@@ -181,8 +162,14 @@ DETECTION = Detection(
         ),
         # Its weights have the shapes of the base model: only a folder says that it is one, by its native 512 pixels.
         "turbo": Variant(configs={"unet": {"sample_size": 64}}, metadata={"modelspec.title": "*turbo*"}),
+        "lightning": Variant(metadata={"modelspec.title": "*lightning*"}),
     },
 )
+
+WORDS = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+SECOND_ENCODER = Clip("tokenizer_2", "text_encoder_2", layer=2)
+# Models of few steps were distilled on even steps that begin at the very top.
+TRAILING = {"sampler": "Euler", "scheduler": "SGM uniform"}
 
 FAMILY = EngineFamily(
     id="sdxl",
@@ -207,17 +194,34 @@ FAMILY = EngineFamily(
     memory=MemoryFigures(parameters=3.47, activation_bytes_per_pixel=6_000),
     tiny=TINY,
     denoiser="unet",
-    text=TextRules(
-        returns=(
-            "prompt_embeds",
-            "negative_prompt_embeds",
-            "pooled_prompt_embeds",
-            "negative_pooled_prompt_embeds",
-        ),
-        weights=True,
-        clips=(Clip(layer=2), Clip("tokenizer_2", "text_encoder_2", layer=2)),
-    ),
+    text=TextRules(WORDS, weights=True, clips=(Clip(layer=2), SECOND_ENCODER)),
+    options=("force_zeros_for_empty_prompt", "requires_aesthetics_score"),
     pipeline_arguments={"add_watermarker": False},
-    changes={"inpaint": {"pipelines": {Task.INPAINT: PIPELINES[Task.INPAINT]}}},
+    changes={
+        "turbo": {
+            "title": "SDXL Turbo",
+            "defaults": {"width": 512, "height": 512, "steps": 1, "guidance": 0.0, **TRAILING, "sampler": "Euler a"},
+        },
+        "lightning": {"title": "SDXL Lightning", "defaults": {"steps": 4, "guidance": 1.0, **TRAILING}},
+        "v-prediction": {
+            "defaults": {"sampler": "Euler", "scheduler": "SGM uniform"},
+            # Their files say nothing of the noise schedule; all that are around were trained down to no signal at all.
+            "scheduler_facts": {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
+        },
+        "inpaint": {
+            "title": "SDXL inpainting",
+            "pipelines": {Task.INPAINT: PIPELINES[Task.INPAINT]},
+            "defaults": {"strength": 0.99},
+            "tiny": _tiny(PIPELINES[Task.INPAINT], {**UNET_SHAPE, "in_channels": 9}),
+        },
+        "refiner": {
+            "title": "SDXL refiner",
+            "pipelines": {task: PIPELINES[task] for task in (Task.IMAGE_TO_IMAGE, Task.INPAINT)},
+            "defaults": {"strength": 0.3},
+            "optional_parts": frozenset(FIRST_ENCODER),
+            "text": TextRules(WORDS, tokenizer="tokenizer_2", weights=True, clips=(SECOND_ENCODER,)),
+            "tiny": _tiny(PIPELINES[Task.IMAGE_TO_IMAGE], REFINER_SHAPE, refiner=True),
+        },
+    },
     single_file=SingleFile(tokenizers={"tokenizer": "clip", "tokenizer_2": "clip-padded-with-0"}),
 )

@@ -54,6 +54,8 @@ class DiffusersEngine:
         ctx.on_progress(Progress(Stage.LOAD))
         placement = decide_placement(machine_facts(), record, self.family)
         self._parts = load_model(record.loader, record, self.family, placement, ctx.check_cancelled)
+        for denoiser in self._denoisers if self.family.denoiser_facts else ():
+            denoiser.register_to_config(**self.family.denoiser_facts)  # pyright: ignore
         self._record, self._placement = record, placement
         self._encodings = TextEncodings(self.family, placement.device)
 
@@ -127,8 +129,10 @@ class DiffusersEngine:
 
     def _pipeline(self, one_pass: Pass) -> Any:
         request = one_pass.request
-        facts = {**self._parts["scheduler"], **self.family.scheduler_facts}
-        scheduler = create_sampler(request.sampler, request.scheduler, facts, self.family.sampler_overrides)
+        config = self._parts["scheduler"]
+        if self.family.scheduler_facts.get("prediction_type") != config.get("prediction_type"):
+            config = {**config, **self.family.scheduler_facts}  # it stands in for one that the file did not hold
+        scheduler = create_sampler(request.sampler, request.scheduler, config, self.family.sampler_overrides)
         seed_sampler(scheduler, one_pass.seed)
         if request.task not in self._pipelines:
             components = {**self._parts, "scheduler": scheduler}

@@ -80,7 +80,7 @@ class PackedFrameSpace(PlainSpace):
 
 
 class NormedPatchSpace(PlainSpace):
-    """Patches of 2 x 2 latents as channels, normed by channel; the pipelines undo both before they return: FLUX.2."""
+    """Patches of 2 x 2 latents as channels, normed by channel; FLUX.2 klein's pipelines undo both before they return."""
 
     def spatial(self, latents: torch.Tensor) -> torch.Tensor:
         """See `LatentSpace`: [1, 4 C, h/2, w/2]."""
@@ -89,7 +89,7 @@ class NormedPatchSpace(PlainSpace):
 
     def finished(self, latents: torch.Tensor) -> torch.Tensor:
         """See `LatentSpace`."""
-        return latents
+        return latents if latents.ndim == 4 else self.for_decoder(self.spatial(latents))
 
     def for_decoder(self, spatial: torch.Tensor) -> torch.Tensor:
         """See `LatentSpace`: [1, C, h, w]."""
