@@ -6,10 +6,12 @@ import hashlib
 from pathlib import Path
 
 from app.files import write_atomic
-from engines.api import UserError, picture_size, video_facts
+from engines.api import REFERENCE_FIELDS, UserError, picture_size, video_facts
 
 PREFIX = "sha256:"
-KINDS = {"init_image": "init-image", "mask": "mask", "last_image": "last-image"}
+KINDS = {"init_image": "init-image", "mask": "mask", "last_image": "last-image"} | dict.fromkeys(
+    REFERENCE_FIELDS, "init-image"
+)
 
 
 class InputStore:

@@ -20,6 +20,7 @@ from engines.api import (
     SAMPLER_REGISTRY,
     SEED_MAX,
     TASK_ALIASES,
+    EngineFamily,
     GenerationRequest,
     ModelRecord,
     Task,
@@ -86,6 +87,7 @@ def resolve(
     layers.add({"model": record.id}, layers.origins.get("model", Origin("default")).layer, record.title)
     layers.infer_task()
     layers.fit_strength()
+    layers.fit_sampler(found)
     layers.fit_schedule()
     layers.draw_seed()
     return Resolved(_request(layers.values), record, layers.origins)
@@ -139,6 +141,15 @@ class _Layers:
         """What is added around a picture was not there before: it is drawn wholly, unless somebody said otherwise."""
         if self.values.get("outpaint") is not None and not self._set_by_hand("strength"):
             self.add({"strength": 1.0}, "default", "outpainting draws all of what is new")
+
+    def fit_sampler(self, found: EngineFamily) -> None:
+        """A sampler that nobody chose by hand, such as a preset's, gives way to one that the model can use."""
+        if self._set_by_hand("sampler") or "sampler" not in self.values:
+            return
+        wanted = SAMPLER_REGISTRY.samplers.get(str(self.values["sampler"])).key
+        if wanted not in found.samplers:
+            usual = {name: found.defaults[name] for name in ("sampler", "scheduler")}
+            self.add(usual, "default", f"{wanted} is not for {found.title}")
 
     def fit_schedule(self) -> None:
         """A schedule that nobody chose gives way to a sampler that was chosen and cannot follow it."""

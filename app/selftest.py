@@ -87,6 +87,7 @@ def _check(engine: WorkerEngine, each: EngineFamily, record: ModelRecord, task: 
 def tiny_request(each: EngineFamily, record: ModelRecord, task: Task) -> GenerationRequest:
     """The smallest sensible request for the family's tiny model."""
     values = {**each.defaults, "width": each.tiny.width, "height": each.tiny.height, "steps": 2, "seed": 1}
+    values["strength"] = 0.75  # of two steps, one is left
     if each.video is not None:
         values["frames"] = each.video.nearest(1)[0]
     return GenerationRequest(task=task, model=record.id, prompt="a red apple", **values)

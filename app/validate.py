@@ -6,7 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.validate_passes import check_passes
-from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, Task, UserError, picture_size, video_facts
+from engines.api import (
+    REFERENCE_FIELDS,
+    SAMPLER_REGISTRY,
+    EngineFamily,
+    GenerationRequest,
+    Task,
+    UserError,
+    picture_size,
+    video_facts,
+)
 
 
 def validate(request: GenerationRequest, family: EngineFamily, path_of: Callable[[str], Path] = Path) -> None:
@@ -23,6 +32,7 @@ def validate(request: GenerationRequest, family: EngineFamily, path_of: Callable
     _check_range("count", request.count, 1, limits.max_count)
     _check_range("clip_skip", request.clip_skip, 1, limits.max_clip_skip)
     _check_sampler(request, family)
+    _check_references(request, family, path_of)
     if request.task.makes_video:
         _check_video(request, family)
         _check_video_inputs(request, family, path_of)
@@ -59,13 +69,13 @@ def _check_side(name: str, value: int, family: EngineFamily) -> None:
 
 def _check_pixels(request: GenerationRequest, family: EngineFamily) -> None:
     pixels = request.width * request.height
-    if pixels > family.limits.max_pixels:
+    if pixels > family.limits.pixels(request.task):
         raise UserError(
             "too-many-pixels",
             width=request.width,
             height=request.height,
             pixels=round(pixels / 1e6, 2),
-            limit=round(family.limits.max_pixels / 1e6, 2),
+            limit=round(family.limits.pixels(request.task) / 1e6, 2),
             family=family.title,
         )
 
@@ -89,6 +99,16 @@ def _check_sampler(request: GenerationRequest, family: EngineFamily) -> None:
             scheduler=schedule.key,
             supported=list(sampler.schedules),
         )
+
+
+def _check_references(request: GenerationRequest, family: EngineFamily, path_of: Callable[[str], Path]) -> None:
+    """Pictures beside the one that is edited: as many as the family looks at, and for edits alone."""
+    given = [value for name in REFERENCE_FIELDS if (value := getattr(request, name)) is not None]
+    room = family.limits.max_references - 1 if request.task is Task.EDIT else 0
+    if len(given) > room:
+        raise UserError("references-too-many", family=family.title, task=str(request.task), given=len(given), room=room)
+    for value in given:
+        picture_size(path_of(value))
 
 
 def _check_video(request: GenerationRequest, family: EngineFamily) -> None:

@@ -35,6 +35,7 @@ from engines.samplers import default_schedule, sampler_rows
 from engines.tokenizers import TOKENIZERS
 from engines.types import (
     INPUT_FIELDS,
+    REFERENCE_FIELDS,
     SEED_MAX,
     TASK_ALIASES,
     Artifact,
@@ -54,6 +55,7 @@ __all__ = [
     "INPUT_FIELDS",
     "LATENT_FILTERS",
     "PIXEL_FILTERS",
+    "REFERENCE_FIELDS",
     "SAMPLER_REGISTRY",
     "SEED_MAX",
     "TASK_ALIASES",

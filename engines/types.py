@@ -22,7 +22,14 @@ TASK_ALIASES = {
     "img2vid": "image-to-video",
     "vid2vid": "video-to-video",
 }
-INPUT_FIELDS = ("init_image", "mask", "last_image", "init_video")  # fields of a request that name a file
+REFERENCE_FIELDS = ("reference_2", "reference_3", "reference_4")
+INPUT_FIELDS = (
+    "init_image",
+    "mask",
+    "last_image",
+    "init_video",
+    *REFERENCE_FIELDS,
+)  # fields of a request that name a file
 
 
 class VideoFormat(StrEnum):
@@ -144,7 +151,9 @@ class GenerationRequest(BaseModel):
     width: int = Field(gt=0, description="pixels")
     height: int = Field(gt=0, description="pixels")
     steps: int = Field(gt=0, description="sampling steps; with strength below 1 the pipeline runs that share of them")
-    guidance: float = Field(ge=0, description="classifier-free guidance scale (CFG); 1 or less switches it off")
+    guidance: float = Field(
+        ge=0, description="how closely to follow the words (CFG); each family says what its number means"
+    )
     sampler: str = Field(description="sampler name as A1111 and ComfyUI users know it")
     scheduler: str = Field(description="noise schedule name")
     seed: int = Field(ge=0, le=SEED_MAX, description="image i of a job uses seed + i")
@@ -164,6 +173,9 @@ class GenerationRequest(BaseModel):
     hires: Hires | None = Field(default=None, description="a second, larger pass")
     tiles: Tiles | None = Field(default=None, description="upscale: redraw the enlarged picture tile by tile")
     upscaler: str = Field(default="Lanczos", description="upscale: how the picture is enlarged")
+    reference_2: str | None = Field(default=None, description="a second picture that an edit looks at")
+    reference_3: str | None = Field(default=None, description="a third picture that an edit looks at")
+    reference_4: str | None = Field(default=None, description="a fourth picture that an edit looks at")
     frames: int = Field(default=1, ge=1, description="frames of a video; each family has its own counts")
     fps: int = Field(default=16, ge=1, le=120, description="frames per second of a video")
     motion: int = Field(

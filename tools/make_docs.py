@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 # Help is laid out for the terminal; the pages want one width, no colour and no frames.
 os.environ.update(COLUMNS="100", TERM="dumb", NO_COLOR="1", TYPER_USE_RICH="0")
 
@@ -25,6 +25,7 @@ def main(check: bool) -> int:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
             if not check:
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(text, encoding="utf-8")
     for name in stale:
         print(f"{'out of step' if check else 'written'}: docs/{name}")
@@ -33,7 +34,11 @@ def main(check: bool) -> int:
 
 def pages() -> dict[str, str]:
     """Every made page by file name."""
-    return {"cli.md": cli_page(), "families.md": families_page(), "samplers.md": samplers_page()}
+    from family_pages import families_page, family_pages
+
+    return {"cli.md": cli_page(), "families.md": NOTE + families_page(), "samplers.md": samplers_page()} | {
+        f"families/{name}": NOTE + text for name, text in family_pages().items()
+    }
 
 
 def cli_page() -> str:
@@ -56,23 +61,6 @@ def _paths(command: Any, path: list[str]) -> Iterator[list[str]]:
     yield path
     for name, inner in sorted(getattr(command, "commands", {}).items()):
         yield from _paths(inner, [*path, name])
-
-
-def families_page() -> str:
-    """What each family is and can do."""
-    from engines.api import families
-
-    rows = [
-        (f"{each.title} (`{each.id}`)", ", ".join(each.tasks), _defaults(each.defaults), each.summary)
-        for each in families()
-    ]
-    return f"{NOTE}# Model families\n\n{_table(('family', 'tasks', 'defaults', 'in short'), rows)}"
-
-
-def _defaults(values: Any) -> str:
-    size = f"{values['width']}x{values['height']}"
-    sampler = f"{values['sampler']} {values['scheduler']}"
-    return f"{size}, {values['steps']} steps, guidance {values['guidance']:g}, {sampler}"
 
 
 def samplers_page() -> str:

@@ -9,7 +9,7 @@ from engines import media
 from engines.errors import UserError
 from engines.family import EngineFamily
 from engines.interface import RunContext
-from engines.types import GenerationRequest
+from engines.types import REFERENCE_FIELDS, GenerationRequest
 
 # Pipelines that start from a picture take its size, and not all have a strength: these are passed where they are known.
 WHERE_KNOWN = ("width", "height", "strength", "max_area", "intermediate_timesteps")
@@ -46,5 +46,5 @@ def edit_pictures(family: EngineFamily, ctx: RunContext) -> Any:
     first = media.open_image(ctx.inputs["init_image"])
     if family.limits.max_references == 1:
         return first
-    others = [name for name in sorted(ctx.inputs) if name.startswith("reference")]
-    return [first, *(media.open_image(ctx.inputs[name]) for name in others)]
+    others = [ctx.inputs[name] for name in REFERENCE_FIELDS if name in ctx.inputs]
+    return [first, *map(media.open_image, others)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.paths import BUNDLED_PRESETS, STARTER
 from app.presets import PresetStore
 from app.resolve import Resolved, resolve
 from app.validate import validate
-from engines.api import SEED_MAX, GenerationRequest, Task, UserError, family
+from engines.api import SEED_MAX, GenerationRequest, ModelRecord, Task, UserError, family, family_of
 
 MODELS = ModelStore((STARTER,))
 PRESETS = PresetStore(BUNDLED_PRESETS, Path("no-such-folder"))
@@ -24,6 +25,12 @@ PRESETS = PresetStore(BUNDLED_PRESETS, Path("no-such-folder"))
 def wish(preset: str | None = None, **values: Any) -> Resolved:
     chosen = PRESETS.get(preset) if preset else None
     return resolve(models=MODELS, preset=chosen, values={"prompt": "a red apple", **values})
+
+
+def test_pictures_to_look_at_are_for_edits(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    error = refusal(init_image=str(tmp_path / "a.png"), reference_2=str(tmp_path / "a.png"))
+    assert (error.code, error.params["room"]) == ("references-too-many", 0)
 
 
 def refusal(**values: Any) -> UserError:
@@ -129,3 +136,17 @@ def test_the_nearest_size_that_is_named_works(width: int) -> None:
         if error.code == "size-not-allowed":
             for nearest in error.params["nearest"].split(" or "):
                 validate(wish(width=nearest, seed=1).request, each)
+
+
+def test_a_presets_sampler_gives_way_where_the_model_cannot_use_it() -> None:
+    record = replace(MODELS.default(), id="flow", family="chroma", variants=())
+
+    class Store(ModelStore):
+        def get(self, name: str) -> ModelRecord:
+            return record
+
+    resolved = resolve(models=Store((STARTER,)), preset=PRESETS.get("normal"), values={"prompt": "x", "model": "flow"})
+    assert resolved.request.sampler in family_of(record).samplers
+    assert resolved.origins["sampler"].detail == "DPM++ 2M is not for Chroma"
+    kept = resolve(models=Store((STARTER,)), values={"prompt": "x", "model": "flow", "sampler": "Euler a"})
+    assert kept.request.sampler == "Euler a", "what the person chose is refused aloud and not changed"

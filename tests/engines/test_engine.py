@@ -12,11 +12,16 @@ from engines.errors import Cancelled, ResourceError, UserError
 from engines.interface import CancelToken, RunContext
 from engines.media import read_metadata
 from engines.records import ModelRecord
-from engines.registry import REGISTRY
 from engines.resident import ResidentEngine
 from engines.types import GenerationRequest, Progress, Stage, Task
 
-from .conftest import ALL_TASKS, FAMILIES
+from .conftest import ALL_TASKS, FAMILIES, SLOW, TINY
+
+
+def marked(family_id: str, *values: object) -> object:
+    """The case, put into the long set where the family is slow."""
+    return pytest.param(family_id, *values, marks=pytest.mark.long if family_id in SLOW else ())
+
 
 Requests = Callable[..., GenerationRequest]
 Contexts = Callable[..., RunContext]
@@ -41,27 +46,62 @@ def make(engine: ResidentEngine, record: ModelRecord, request: GenerationRequest
 def test_every_task_of_every_family_makes_a_picture(
     engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts, family_id: str, task: Task
 ) -> None:
-    request, ctx = tiny_request(family_id, task=task), context()
+    seen: list[Progress] = []
+    request, ctx = (
+        tiny_request(family_id, task=task, steps=2, strength=0.75),
+        context(on_progress=seen.append, preview_every=1e-9),
+    )
     engine.load(tiny_models[family_id], ctx)
     result = engine.generate(request, ctx)
     with Image.open(result.artifacts[0].path) as picture:
-        assert picture.size == (64, 64)
-        assert len(set(picture.convert("RGB").get_flattened_data())) > 10
+        assert picture.size == (request.width, request.height)
+        assert len(set(picture.convert("RGB").get_flattened_data())) > 1000
     assert read_metadata(result.artifacts[0].path).request == request
     assert {"encode", "denoise", "decode", "save"} <= set(result.seconds)
     assert result.peak_memory > 10**8
+    assert [progress.stage for progress in seen if progress.stage is not Stage.LOAD] == sorted_stages(seen)
+    previews = [progress.preview for progress in seen if progress.preview]
+    assert previews and all(path.is_file() for path in previews)
 
 
-@pytest.mark.parametrize("family_id", FAMILIES)
+def sorted_stages(seen: list[Progress]) -> list[Stage]:
+    """The stages in the order that they have to come in."""
+    return sorted((each.stage for each in seen if each.stage is not Stage.LOAD), key=list(Stage).index)
+
+
+@pytest.mark.parametrize("family_id", [marked(each) for each in FAMILIES])
 def test_picture_i_of_a_job_is_the_picture_of_its_own_seed(
     engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts, family_id: str
 ) -> None:
-    ctx = context("three")
+    ctx = context("two")
     engine.load(tiny_models[family_id], ctx)
-    three = engine.generate(tiny_request(family_id, count=3), ctx).artifacts
-    alone = make(engine, tiny_models[family_id], tiny_request(family_id, seed=9), context("alone"))
-    assert [artifact.seed for artifact in three] == [7, 8, 9]
-    assert three[2].path.read_bytes() == alone
+    two = engine.generate(tiny_request(family_id, count=2, steps=2, strength=0.75), ctx).artifacts
+    alone = make(
+        engine, tiny_models[family_id], tiny_request(family_id, seed=8, steps=2, strength=0.75), context("alone")
+    )
+    assert [artifact.seed for artifact in two] == [7, 8]
+    assert two[1].path.read_bytes() == alone
+    assert two[0].path.read_bytes() != alone
+
+
+@pytest.mark.parametrize("family_id", [marked(each) for each in FAMILIES])
+def test_stop_is_seen_within_a_step_of_every_family(
+    tiny_models: Models, tiny_request: Requests, context: Contexts, engine: ResidentEngine, family_id: str
+) -> None:
+    token, seen = CancelToken(), []
+    ctx = context(token=token, on_progress=seen.append)
+    engine.load(tiny_models[family_id], ctx)
+    (denoiser,) = engine._engine._denoisers  # pyright: ignore
+    calls = []
+    hook = denoiser.register_forward_hook(lambda *_: (calls.append(1), token.cancel(), None)[2])
+    try:
+        with pytest.raises(Cancelled):
+            engine.generate(tiny_request(family_id, strength=1.0), ctx)
+    finally:
+        hook.remove()
+    assert len(calls) == 1
+    assert sum(progress.stage is Stage.DENOISE for progress in seen) <= 1
+    assert make(engine, tiny_models[family_id], tiny_request(family_id, steps=2, strength=0.75), context("after"))
 
 
 def test_the_picture_is_plain_diffusers_picture(
@@ -91,16 +131,39 @@ def test_the_picture_is_plain_diffusers_picture(
         assert picture.tobytes() == theirs.tobytes()
 
 
-@pytest.mark.parametrize(
-    ("family_id", "sampler", "task"),
-    [
-        (family.id, sampler, Task.TEXT_TO_IMAGE)
-        for family in REGISTRY.all()
-        if family.video is None
-        for sampler in family.samplers
-    ]
-    + [(family_id, "DPM++ 2M SDE", task) for family_id, task in ALL_TASKS if task is not Task.TEXT_TO_IMAGE],
-)
+# A sampler that remembers steps and one that adds noise show most; the long set runs all of them.
+TELLING = {"DPM++ 2M SDE", "UniPC flow", "SCM"}
+
+
+def resumes(everything: bool) -> list[object]:
+    """Family, sampler and task: one sampler for each task, or all samplers for a family's first task."""
+    found = []
+    for key, family in TINY.items():
+        samplers = [name for name in family.samplers if everything or name in TELLING]
+        tasks = family.tasks[:1] if everything else family.tasks
+        found += [(key, sampler, task) for sampler in samplers for task in tasks]
+    return [pytest.param(*case) if everything else marked(*case) for case in found]
+
+
+@pytest.mark.parametrize(("family_id", "sampler", "task"), resumes(everything=False))
+def test_resume_gives_the_same_bytes(
+    engine: ResidentEngine,
+    tiny_models: Models,
+    tiny_request: Requests,
+    context: Contexts,
+    family_id: str,
+    sampler: str,
+    task: Task,
+) -> None:
+    request = tiny_request(family_id, sampler=sampler, scheduler="Normal", task=task, strength=1.0)
+    whole, calls = count_calls(engine, tiny_models[family_id], request, context)
+    stops = {2, calls} if task is TINY[family_id].tasks[0] else {2}
+    for stop in stops:
+        assert stop_and_go_on(engine, tiny_models[family_id], request, context, stop) == whole, f"stopped after {stop}"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("family_id", "sampler", "task"), resumes(everything=True))
 def test_resume_gives_the_same_bytes_wherever_it_stopped(
     engine: ResidentEngine,
     tiny_models: Models,
@@ -110,23 +173,36 @@ def test_resume_gives_the_same_bytes_wherever_it_stopped(
     sampler: str,
     task: Task,
 ) -> None:
-    record = tiny_models[family_id]
     request = tiny_request(family_id, sampler=sampler, scheduler="Normal", task=task, strength=1.0)
+    whole, calls = count_calls(engine, tiny_models[family_id], request, context)
+    for stop in (2,) if family_id in SLOW else range(1, calls + 1):
+        assert stop_and_go_on(engine, tiny_models[family_id], request, context, stop) == whole, f"stopped after {stop}"
+
+
+def count_calls(
+    engine: ResidentEngine, record: ModelRecord, request: GenerationRequest, context: Contexts
+) -> tuple[bytes, int]:
+    """The picture of an unbroken run, and how often its sampler was called."""
     seen: list[Progress] = []
     whole = make(engine, record, request, context("whole", on_progress=seen.append))
     calls = sum(progress.stage is Stage.DENOISE for progress in seen)
     assert calls >= 4
-    for stop in range(1, calls + 1):
-        stopping = context(f"stopped-{stop}", on_progress=stop_after(stop), checkpoint_every=0.0)
-        with pytest.raises(Stopped):
-            make(engine, record, request, stopping)
-        assert stopping.checkpoint.exists()
-        resumed: list[Progress] = []
-        again = make(
-            engine, record, request, context(f"stopped-{stop}", checkpoint_every=0.0, on_progress=resumed.append)
-        )
-        assert again == whole, f"stopped after call {stop} of {calls}"
-        assert len(resumed) < len(seen) or stop == 1
+    return whole, calls
+
+
+def stop_and_go_on(
+    engine: ResidentEngine, record: ModelRecord, request: GenerationRequest, context: Contexts, stop: int
+) -> bytes:
+    """The picture of a run that dies after sampler call `stop` and is taken up again."""
+    stopping = context(f"stopped-{stop}", on_progress=stop_after(stop), checkpoint_every=0.0)
+    with pytest.raises(Stopped):
+        make(engine, record, request, stopping)
+    assert stopping.checkpoint.exists()
+    resumed: list[Progress] = []
+    again = make(engine, record, request, context(f"stopped-{stop}", checkpoint_every=0.0, on_progress=resumed.append))
+    first = next(progress for progress in resumed if progress.stage is Stage.DENOISE)
+    assert 2 * first.step >= stop - 1, "the steps before the stop are not made again"
+    return again
 
 
 def stop_after(calls: int) -> Callable[[Progress], None]:
