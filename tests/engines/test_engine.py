@@ -12,6 +12,7 @@ from engines.errors import Cancelled, ResourceError, UserError
 from engines.interface import CancelToken, RunContext
 from engines.media import read_metadata
 from engines.records import ModelRecord
+from engines.registry import REGISTRY
 from engines.resident import ResidentEngine
 from engines.types import GenerationRequest, Progress, Stage, Task
 
