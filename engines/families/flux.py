@@ -27,7 +27,15 @@ from engines.family import (
     Variant,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
-from engines.tiny_shapes import CLIP_TOKENIZER, GROWING_SHIFT, T5_TOKENIZER, clip_text, flow_scheduler, flux_vae, t5_text
+from engines.tiny_shapes import (
+    CLIP_TOKENIZER,
+    GROWING_SHIFT,
+    T5_TOKENIZER,
+    clip_text,
+    flow_scheduler,
+    flux_vae,
+    t5_text,
+)
 from engines.types import Task
 
 PIPELINES = {
