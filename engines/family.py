@@ -247,7 +247,7 @@ class EngineFamily:
 
     @property
     def key(self) -> str:
-        """The id, with the variants that are applied: "flux-fill"."""
+        """The id, with the variants that are applied: "family-fill"."""
         return "-".join((self.id, *self.variants))
 
     def as_variant(self, names: Iterable[str]) -> EngineFamily:

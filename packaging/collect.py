@@ -55,7 +55,7 @@ def modules_below(package: str, skip: Iterable[str] = ()) -> Iterator[str]:
 
 @cache
 def used_parts(library: str) -> set[str]:
-    """The parts of `LARGE[library]` that Easel needs, with everything that these import: {"diffusers.pipelines.flux"}."""
+    """The parts of `LARGE[library]` that Easel needs, with everything that these import: {"diffusers.pipelines.marigold"}."""
     large = LARGE[library]
     parts = {part for part in (_part(large, module) for module in class_modules(library)) if part}
     parts |= {name for name in ALWAYS if name.startswith(large)}
@@ -130,7 +130,7 @@ def _is_package(name: str) -> bool:
 
 
 def _part(large: str, module: str) -> str:
-    """`diffusers.pipelines.flux` for anything in it; a plain file of the large package is a part of its own."""
+    """`diffusers.pipelines.marigold` for anything in it; a plain file of the large package is a part of its own."""
     if not module.startswith(f"{large}."):
         return ""
     name = module.removeprefix(f"{large}.").split(".")[0]
