@@ -13,6 +13,7 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
@@ -100,4 +101,5 @@ FAMILY = EngineFamily(
         arguments={"max_sequence_length": 512},
         tokens=511,
     ),
+    single_file=SingleFile(tokenizers={"tokenizer": "t5"}),
 )

@@ -21,6 +21,7 @@ from engines.family import (
     MemoryFigures,
     Negative,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
@@ -114,6 +115,7 @@ DETECTION = Detection(
                 ),
             ),
             configs={"transformer": {"guidance_embeds": False}},
+            settings={"scheduler": {"shift": 1.0, "use_dynamic_shifting": False}},
         ),
         "fill": Variant(
             tensors=(Signature({"img_in.weight": (None, 384)}), Signature({"x_embedder.weight": (None, 384)})),
@@ -181,4 +183,5 @@ FAMILY = EngineFamily(
             "tiny": _tiny("FluxKontextPipeline"),
         },
     },
+    single_file=SingleFile(tokenizers={"tokenizer": "clip", "tokenizer_2": "t5"}),
 )

@@ -12,6 +12,7 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
@@ -153,4 +154,5 @@ FAMILY = EngineFamily(
             "tiny": _tiny(9),
         },
     },
+    single_file=SingleFile(tokenizers={"tokenizer": "clip-padded-with-0"}),
 )

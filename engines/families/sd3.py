@@ -13,6 +13,8 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
+    Size,
     TextRules,
     TinyPart,
     TinyProfile,
@@ -72,6 +74,10 @@ DETECTION = Detection(
             Signature({"transformer_blocks.0.attn.add_q_proj.weight": ANY, "pos_embed.proj.weight": (None, 16, 2, 2)}),
         ),
         "vae": (Signature({"decoder.conv_in.weight": (None, 16, 3, 3)}),),
+        "text_encoder": (Signature({"encoder.layers.0.mlp.fc1.weight": (None, 768), "text_projection.weight": ANY}),),
+        "text_encoder_2": (
+            Signature({"encoder.layers.0.mlp.fc1.weight": (None, 1280), "text_projection.weight": ANY}),
+        ),
         "text_encoder_3": (Signature({"encoder.block.0.layer.0.SelfAttention.q.weight": (None, 4096)}),),
         "lora": (Signature({"transformer_blocks_*_attn_add_q_proj": (None, 1536)}),),
     },
@@ -83,6 +89,22 @@ DETECTION = Detection(
     },
     # Distilled to a few steps; its folder says so by nothing but the name of the model that it came from.
     variants={"turbo": Variant(metadata={"modelspec.title": "*turbo*"})},
+)
+
+# 3.5 medium is the plain one: second attentions in its first 13 blocks, a grid of 384.
+GRID = {"dual_attention_layers": [], "pos_embed_max_size": 192}
+LARGE = {**GRID, "num_layers": 38, "num_attention_heads": 38, "caption_projection_dim": 2432}
+SIZES = (
+    Size(Signature({"joint_blocks.37.x_block.attn.qkv.weight": ANY}), {"transformer": LARGE}),
+    Size(Signature({"transformer_blocks.37.attn.to_q.weight": ANY}), {"transformer": LARGE}),
+    Size(
+        Signature({"joint_blocks.0.x_block.attn.qkv.weight": ANY}, lacks=("joint_blocks.0.x_block.attn.ln_q.weight",)),
+        {"transformer": {**GRID, "qk_norm": None}},
+    ),
+    Size(
+        Signature({"transformer_blocks.0.attn.to_q.weight": ANY}, lacks=("transformer_blocks.0.attn.norm_q.weight",)),
+        {"transformer": {**GRID, "qk_norm": None}},
+    ),
 )
 
 FAMILY = EngineFamily(
@@ -131,4 +153,8 @@ FAMILY = EngineFamily(
         tokenizer="tokenizer_3",
     ),
     changes={"turbo": {"defaults": {"steps": 4, "guidance": 1.0}}},
+    single_file=SingleFile(
+        tokenizers={"tokenizer": "clip", "tokenizer_2": "clip-padded-with-0", "tokenizer_3": "t5"},
+        sizes=SIZES,
+    ),
 )

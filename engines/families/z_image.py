@@ -15,6 +15,7 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
@@ -88,6 +89,9 @@ FAMILY = EngineFamily(
                 ),
             ),
             "vae": (Signature({"decoder.conv_in.weight": (None, 16, 3, 3)}),),
+            "text_encoder": (
+                Signature({"model.embed_tokens.weight": (None, 2560), "model.layers.0.self_attn.q_norm.weight": ANY}),
+            ),
             "lora": (Signature({"layers_*_attention_to_q": (None, 3840)}),),
         },
         # The base model shifts its noise levels twice as far as Turbo does.
@@ -103,4 +107,5 @@ FAMILY = EngineFamily(
         returns=("prompt_embeds", "negative_prompt_embeds"), arguments={"max_sequence_length": 512}, tokens=500
     ),
     changes={"base": {"title": "Z-Image base", "defaults": {"steps": 50, "guidance": 4.0}}},
+    single_file=SingleFile(tokenizers={"tokenizer": "qwen3"}),
 )

@@ -46,7 +46,9 @@ def chroma() -> Tensors:
     at = "distilled_guidance_layer"
     found |= _linear(f"{at}.in_proj", 5120, 64) | _linear(f"{at}.out_proj", 3072, 5120)
     for layer in range(5):
-        found |= _linear(f"{at}.layers.{layer}.in_layer", 5120, 5120) | _linear(f"{at}.layers.{layer}.out_layer", 5120, 5120)
+        found |= _linear(f"{at}.layers.{layer}.in_layer", 5120, 5120) | _linear(
+            f"{at}.layers.{layer}.out_layer", 5120, 5120
+        )
         found |= {f"{at}.norms.{layer}.scale": ("BF16", [5120])}
     return found
 

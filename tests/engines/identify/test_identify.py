@@ -10,6 +10,7 @@ import pytest
 
 from engines.identify import Identified, Kind, identify
 from engines.registry import REGISTRY
+from tests.engines import original_headers as originals
 from tests.engines.identify.headers import Tensors, fixture, write_gguf, write_safetensors
 
 FAMILIES = REGISTRY.all()
@@ -97,6 +98,34 @@ KINDS: dict[str, tuple[Tensors, Kind, str]] = {
         Kind.LANGUAGE_MODEL,
         "",
     ),
+    "FLUX dev": (originals.flux(), Kind.DENOISER, "flux"),
+    "Chroma": (originals.chroma(), Kind.DENOISER, "chroma"),
+    "SD 3.5 medium": (originals.sd3(24, 13, True, 384), Kind.DENOISER, "sd3"),
+    "SD 3.5 large": (originals.sd3(38, 0, True, 192), Kind.DENOISER, "sd3"),
+    "LoRA of FLUX, kohya": (lora("lora_unet_double_blocks_0_img_attn_qkv", 3072, "kohya"), Kind.LORA, "flux"),
+    "LoRA of FLUX, diffusers": (
+        lora("transformer.single_transformer_blocks.0.attn.to_q", 3072, "diffusers"),
+        Kind.LORA,
+        "flux",
+    ),
+    "VAE with 16 channels": ({"decoder.conv_in.weight": ("F32", [512, 16, 3, 3])}, Kind.VAE, ""),
+    "T5-XXL": (
+        {
+            "shared.weight": ("F16", [32128, 4096]),
+            "encoder.block.0.layer.0.SelfAttention.q.weight": ("F16", [4096, 4096]),
+        },
+        Kind.TEXT_ENCODER,
+        "",
+    ),
+    "Qwen3-4B": (
+        {
+            "model.embed_tokens.weight": ("BF16", [151936, 2560]),
+            "model.layers.0.self_attn.q_norm.weight": ("BF16", [128]),
+            "model.layers.0.self_attn.q_proj.weight": ("BF16", [4096, 2560]),
+        },
+        Kind.TEXT_ENCODER,
+        "z-image",
+    ),
     "a table of numbers": ({"numbers.table": ("F32", [10, 10])}, Kind.UNKNOWN, ""),
     "no tensors at all": ({}, Kind.UNKNOWN, ""),
 }
@@ -142,6 +171,15 @@ def test_variants_are_told(tmp_path: Path) -> None:
     said = write_safetensors(tmp_path / "w.safetensors", large, {"modelspec.prediction_type": "v"})
     assert told(said).variants == ("v-prediction",)
     assert told(write_safetensors(tmp_path / "x.safetensors", large)).variants == ()
+
+
+def test_variants_of_flux_are_told(tmp_path: Path) -> None:
+    for number, (tensors, variants) in enumerate(
+        [(originals.flux(), ()), (originals.flux(guidance=False), ("schnell",)), (originals.flux(384), ("fill",))]
+    ):
+        found = told(write_safetensors(tmp_path / str(number), tensors))
+        assert (found.family, found.variants) == ("flux", variants)
+        assert found.missing == ("vae", "text_encoder", "text_encoder_2")
 
 
 def test_what_a_file_lacks_is_named(tmp_path: Path) -> None:
