@@ -16,7 +16,8 @@ from app.inputs import InputStore
 from app.models import ModelStore
 from app.presets import PresetStore
 from app.resolve import Resolved, resolve
-from app.wishes import Quality, Shape, size_for, steps_for
+from app.validate_passes import OPTION_TASKS
+from app.wishes import Quality, Shape, grown_size, size_for, steps_for
 from engines.api import EaselError, GenerationRequest, Task, UserError, family_of, picture_size
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ class Draft(BaseModel):
 
     def with_value(self, name: str, value: object) -> Self:
         """A copy with a field of the request set by hand; None gives it back to preset and model."""
+        field, _dot, part = name.partition(".")
+        if part:  # one of the numbers that an option consists of
+            kept = self.values.get(field)
+            return self.with_value(field, {**(kept if isinstance(kept, dict) else {}), part: value})
         rest = {key: each for key, each in self.values.items() if key != name}
         return self.with_(values=rest if value is None else {**rest, name: value})
 
@@ -150,12 +155,17 @@ class DraftResolver:
         usual = self._resolve(draft, {})
         limits = family_of(usual.record).limits
         request = usual.request
-        size = size_for(draft.shape, (request.width, request.height), limits, self._picture(draft))
+        picture = self._picture(draft)
+        size = size_for(draft.shape, (request.width, request.height), limits, picture)
         values = {
             "steps": steps_for(draft.quality, request.steps, limits.max_steps),
             "width": size[0],
             "height": size[1],
         }
+        if request.outpaint is not None and picture is not None:
+            # What is added decides the size: nothing else would keep the picture as it is.
+            grown = grown_size(picture, request.outpaint, limits)
+            draft = draft.with_(values={**draft.values, "width": grown[0], "height": grown[1]})
         return self._resolve(draft, values)
 
     def _resolve(self, draft: Draft, wishes: dict[str, Any]) -> Resolved:
@@ -172,7 +182,10 @@ class DraftResolver:
             values["mask"] = draft.mask or None
         preset = self._presets.get(draft.preset) if draft.preset else None
         model = draft.model or None
-        wished = {**values, **wishes, **draft.values}
+        own = {
+            name: value for name, value in draft.values.items() if draft.task in OPTION_TASKS.get(name, (draft.task,))
+        }
+        wished = {**values, **wishes, **own}
         return resolve(models=self._models, preset=preset, model=model, values=wished, usual=self._usual())
 
     def _picture(self, draft: Draft) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from app.addons import addon_files
 from app.engine_pool import EnginePool
 from app.events import Clock, Event, EventHub, QueueChanged
 from app.inputs import InputStore
@@ -82,6 +83,7 @@ class Orchestrator:
         if self._wildcards is not None:
             request = self._wildcards.settle(request)
             keep_out(*itertools.chain(*request.texts))
+        addon_files(request, record, self._models)
         request = self._keep_inputs(request)
         job = self.ledger.add(request, out)
         log.info("accepted job=%s task=%s model=%s count=%d", job.id, request.task, record.id, request.count)
@@ -231,7 +233,7 @@ class Orchestrator:
         try:
             record = self._models.get(job.request.model)
             record = replace(record, hashes=self._weights.of(record, job.request))
-            result = self._pool.run(record, job.request, self._context(job))
+            result = self._pool.run(record, job.request, self._context(job, record))
             return Succeeded(result.seconds, result.peak_memory)
         except CancelledError:
             # Whoever closes the window did not press Stop: the job can go on when Easel is opened again.
@@ -245,7 +247,7 @@ class Orchestrator:
             log.exception("job=%s failed", job.id)
             return Failed(ErrorRecord.of(InternalError("internal", what=f"{type(error).__name__}: {error}")))
 
-    def _context(self, job: Job) -> RunContext:
+    def _context(self, job: Job, record: ModelRecord) -> RunContext:
         staging = self._staging / job.id
         staging.mkdir(parents=True, exist_ok=True)
         request = job.request
@@ -254,6 +256,7 @@ class Orchestrator:
         return RunContext(
             staging=staging,
             inputs=inputs,
+            files=addon_files(request, record, self._models),
             token=self._tokens[job.id],
             on_progress=lambda progress: self._progress(job, progress, clock),
             on_artifact=lambda artifact: self._publish(job, artifact),

@@ -7,12 +7,22 @@ from engines.api import EngineFamily, GenerationRequest, Task, UserError, check_
 PLAIN = "plain"  # latents that lie in space: they can be enlarged and mixed as they are
 UPSCALED_LIMIT = 64_000_000  # pixels; the largest picture that Easel opens again
 
+# The tasks that an option of the request has a meaning for.
+OPTION_TASKS = {
+    "hires": (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE),
+    "masking": (Task.INPAINT,),
+    "outpaint": (Task.INPAINT,),
+    "tiles": (Task.UPSCALE,),
+}
+
 
 def check_passes(request: GenerationRequest, family: EngineFamily) -> None:
     """Raises `UserError` for the first thing that cannot be met."""
     _check_places(request)
-    if request.masking is not None and request.masking.soft and family.latent.layout != PLAIN:
-        raise UserError("soft-inpaint-not-for-model")
+    if request.masking is not None and request.masking.soft:
+        _check_can_redraw(family)
+        if family.latent.layout != PLAIN:
+            raise UserError("soft-inpaint-not-for-model")
     if request.hires is not None:
         _check_hires(request, family)
     if request.outpaint is not None:
@@ -23,13 +33,7 @@ def check_passes(request: GenerationRequest, family: EngineFamily) -> None:
 
 def _check_places(request: GenerationRequest) -> None:
     """Options that would be passed over in silence are refused: they belong to another task."""
-    places = {
-        "hires": (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE),
-        "masking": (Task.INPAINT,),
-        "outpaint": (Task.INPAINT,),
-        "tiles": (Task.UPSCALE,),
-    }
-    for name, tasks in places.items():
+    for name, tasks in OPTION_TASKS.items():
         if getattr(request, name) is not None and request.task not in tasks:
             raise UserError(
                 "option-not-for-task", option=name, task=str(request.task), tasks=[str(each) for each in tasks]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
-from engines.api import GenerationRequest, Limits, UserError, family
+from engines.api import GenerationRequest, Limits, Outpaint, UserError, family
 
 
 class Shape(StrEnum):
@@ -82,3 +82,9 @@ def _multiple(usual: tuple[int, int], limits: Limits) -> int:
 
 def _fitted(side: float, multiple: int, limits: Limits) -> int:
     return int(min(max(round(side / multiple) * multiple, limits.min_side), limits.max_side // multiple * multiple))
+
+
+def grown_size(picture: tuple[int, int], added: Outpaint, limits: Limits) -> tuple[int, int]:
+    """Width and height of `picture` with what is added around it, in the multiples and limits of the family."""
+    width, height = picture[0] + added.left + added.right, picture[1] + added.top + added.bottom
+    return _fitted(width, limits.side_multiple, limits), _fitted(height, limits.side_multiple, limits)

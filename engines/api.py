@@ -24,8 +24,8 @@ from engines.media import FileMetadata, open_image, open_mask, picture_size, rea
 from engines.media.video_read import VideoFacts, is_video, poster, video_facts
 from engines.media.video_save_as import save_video_as
 from engines.messages import Message, languages, use_language
-from engines.options import Hires, Masking, Outpaint, Tiles
-from engines.prompt import is_dynamic, settle
+from engines.options import Hires, LoraUse, Masking, Outpaint, Tiles
+from engines.prompt import is_dynamic, lora_text, parse_lora, settle, used_loras
 from engines.prompt.tokens import TokenCount
 from engines.prompt.tokens import count_tokens as _count_tokens
 from engines.records import ModelHeader, ModelRecord
@@ -75,6 +75,7 @@ __all__ = [
     "InternalError",
     "Kind",
     "Limits",
+    "LoraUse",
     "Masking",
     "Message",
     "ModelHeader",
@@ -108,9 +109,11 @@ __all__ = [
     "is_video",
     "languages",
     "local_engine",
+    "lora_text",
     "make_tiny_models",
     "open_image",
     "open_mask",
+    "parse_lora",
     "picture_size",
     "poster",
     "read_header",
@@ -122,6 +125,7 @@ __all__ = [
     "settle",
     "spelled_upscaler",
     "use_language",
+    "used_loras",
     "video_facts",
 ]
 

@@ -11,6 +11,16 @@ class Option(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 
+class LoraUse(Option):
+    """A LoRA by the name of its file, and how much it counts."""
+
+    file: str = Field(min_length=1, max_length=300, description="the file's name without its ending")
+    weight: float = Field(default=1.0, ge=-10, le=10, description="how much it counts; 0 switches it off")
+    text_weight: float | None = Field(
+        default=None, ge=-10, le=10, description="how much it counts in the text encoder; none for the same as weight"
+    )
+
+
 class Hires(Option):
     """A second pass that draws the picture again, larger: what other programs call hires fix."""
 

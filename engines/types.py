@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engines.options import Hires, Masking, Outpaint, Tiles
+from engines.options import Hires, LoraUse, Masking, Outpaint, Tiles
 
 SEED_MAX = 2**32 - 1  # the range that A1111 and the infotext readers know
 
@@ -168,6 +168,7 @@ class GenerationRequest(BaseModel):
     emphasis: Emphasis = Field(default=Emphasis.ORIGINAL, description="how weights in the prompt count")
     init_image: str | None = Field(default=None, description="the picture to start from")
     mask: str | None = Field(default=None, description="white is repainted, black is kept")
+    loras: tuple[LoraUse, ...] = Field(default=(), description="LoRAs; those that the prompt names come on top")
     masking: Masking | None = Field(default=None, description="how the mask is understood")
     outpaint: Outpaint | None = Field(default=None, description="pixels to add around the picture")
     hires: Hires | None = Field(default=None, description="a second, larger pass")

@@ -36,6 +36,9 @@ PromptsFile = Annotated[
 ]
 Styles = Annotated[list[str] | None, typer.Option("--style", help="Words around the prompt; `easel styles list`.")]
 Source = Annotated[Path | None, typer.Option("--from", help="Use the settings of a picture that Easel made.")]
+Loras = Annotated[
+    list[str] | None, typer.Option("--lora", metavar="NAME:WEIGHT", help="A LoRA and how much it counts; repeatable.")
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="A folder, or a file: .png, .jpg, .webp, .avif; for videos .webm, .mp4, .gif, .webp."),
@@ -60,6 +63,7 @@ def generate(
     sampler: Sampler = None,
     scheduler: Scheduler = None,
     settings: Sets = None,
+    loras: Loras = None,
     init_image: InitImage = None,
     mask: Mask = None,
     last_image: LastImage = None,
@@ -89,6 +93,7 @@ def generate(
         "init_video": _absolute(init_video),
         "count": count,
         "seed": seed,
+        "loras": [lora_use(text) for text in loras] if loras else None,
     }
     values |= {name: value for name, value in named.items() if value is not None}
     place = check_out(out)
@@ -227,6 +232,16 @@ def formats(name: str | None, out: Path | None) -> dict[str, str]:
 
         raise UserError("format-unknown", name=name)
     return found
+
+
+def lora_use(text: str) -> dict[str, Any]:
+    """NAME, NAME:WEIGHT or NAME:TEXT WEIGHT:WEIGHT, as a prompt's <lora:…> has them. Raises `UserError("lora-malformed")`."""
+    from engines.api import UserError, parse_lora
+
+    use = parse_lora(text)
+    if use is None:
+        raise UserError("lora-malformed", text=text)
+    return use.model_dump()
 
 
 def check_out(out: Path | None) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,8 @@ from app.cli.generate import InProcess, ModelName, Out, Sets, assignments, check
 from app.cli.show import Json
 
 if TYPE_CHECKING:
-    from engines.api import GenerationRequest
+    from app.resolve import Resolved
+    from app.services import Services
 
 File = Annotated[Path, typer.Argument(help="The picture.", show_default=False)]
 Scale = Annotated[float, typer.Option("--scale", help="How many times as wide and high.")]
@@ -36,13 +38,17 @@ def upscale(
     as_json: Json = False,
 ) -> None:
     """Make a picture larger. With --tiled the model draws it anew, tile by tile; without, nothing is invented."""
-    from engines.api import picture_size
+    from app.enlarging import enlarging
 
-    values = enlarged(picture_size(file), scale)
-    values |= {"upscaler": upscaler} if upscaler else {}
-    if tiled:
-        values |= {"tiles": {}, "strength": strength}
-    _make("upscale", file, {**values, **assignments(settings or [])}, prompt, model, out, in_process, as_json)
+    own = {"upscaler": upscaler, "prompt": prompt, **assignments(settings or [])}
+    _make(
+        lambda services: enlarging(
+            services.models, file, scale, tiled=tiled, strength=strength, model=model, values=_given(own)
+        ),
+        out,
+        in_process,
+        as_json,
+    )
 
 
 def outpaint(
@@ -59,64 +65,27 @@ def outpaint(
     as_json: Json = False,
 ) -> None:
     """Add to a picture on its sides: the model draws what lies beyond them."""
+    from app.enlarging import of_picture
     from engines.api import picture_size
 
     size = picture_size(file)
     margins = {"left": left, "right": right, "top": top, "bottom": bottom}
     values = {"width": size[0] + left + right, "height": size[1] + top + bottom, "outpaint": margins}
-    _make("inpaint", file, {**values, **assignments(settings or [])}, prompt, model, out, in_process, as_json)
+    own = {**values, "prompt": prompt, **assignments(settings or [])}
+    _make(lambda services: of_picture(services.models, "inpaint", file, _given(own), model), out, in_process, as_json)
 
 
-def enlarged(size: tuple[int, int], scale: float) -> dict[str, int]:
-    """Width and height of a picture of `size`, scaled. Raises `UserError("value-out-of-range")`."""
-    from engines.api import UserError
-
-    if not 1 <= scale <= 16:
-        raise UserError("value-out-of-range", field="scale", value=scale, low=1, high=16)
-    return {"width": round(size[0] * scale), "height": round(size[1] * scale)}
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _make(
-    task: str,
-    file: Path,
-    values: dict[str, Any],
-    prompt: str | None,
-    model: str | None,
-    out: Path | None,
-    in_process: bool,
-    as_json: bool,
-) -> None:
+def _make(wish: Callable[[Services], Resolved], out: Path | None, in_process: bool, as_json: bool) -> None:
     from app.bootstrap import build_services
     from app.cli.follow import follow
     from app.logs import keep_out
-    from app.resolve import resolve
 
-    known = _words_of(file)
-    told = {"prompt": prompt if prompt is not None else known.prompt if known else None}
-    told |= {"negative_prompt": known.negative_prompt} if known else {}
     place = check_out(out)
     with build_services(in_process=in_process) as services:
-        resolved = resolve(
-            models=services.models,
-            model=model or _model_of(known, services.models),
-            values={**told, "task": task, "init_image": str(file.absolute()), **values},
-        )
+        resolved = wish(services)
         keep_out(resolved.request.prompt, resolved.request.negative_prompt)
         follow(services, lambda: services.orchestrator.submit(resolved.request, resolved.record, place), as_json)
-
-
-def _words_of(file: Path) -> GenerationRequest | None:
-    """What the picture says of itself, when Easel made it."""
-    from engines.api import read_metadata
-
-    return read_metadata(file).request
-
-
-def _model_of(known: GenerationRequest | None, models: Any) -> str | None:
-    """The picture's own model while it is here; the usual one otherwise."""
-    from engines.api import UserError
-
-    try:
-        return models.get(known.model).id if known else None
-    except UserError:
-        return None

@@ -42,7 +42,7 @@ class Slider:
             minimum=self.low(situation.family),
             maximum=self.high(situation.family),
             step=self.step(situation.family),
-            value=getattr(situation.request, self.field),
+            value=value_of(situation.request, self.field, self.low(situation.family)),
             visible=self.shown(situation),
         )
 
@@ -62,11 +62,36 @@ class Choice:
     def update(self, situation: Situation) -> Any:
         """What makes the component fit the situation."""
         options = list(self.options(situation))
-        value = getattr(situation.request, self.field)
+        value = value_of(situation.request, self.field)
         return gr.update(choices=options, value=value, visible=self.shown(situation) and len(options) > 1)
 
 
-Control = Slider | Choice
+@dataclass(frozen=True)
+class Switch:
+    """Yes or no. For a field that has parts of its own it says whether there are any: they show when it is on."""
+
+    field: str
+    shown: Callable[[Situation], bool] = lambda _situation: True
+
+    def make(self, words: Words) -> gr.Checkbox:
+        """The component."""
+        return gr.Checkbox(label=words(f"field.{self.field}"), info=words(f"field.{self.field}.info"))
+
+    def update(self, situation: Situation) -> Any:
+        """What makes the component fit the situation."""
+        value = value_of(situation.request, self.field)
+        return gr.update(value=value is not None and value is not False, visible=self.shown(situation))
+
+
+Control = Slider | Choice | Switch
+
+
+def value_of(request: GenerationRequest, field: str, otherwise: Any = None) -> Any:
+    """The value of `field`, "steps" or "hires.scale"; `otherwise` where an option is off."""
+    found: Any = request
+    for name in field.split("."):
+        found = getattr(found, name, None)
+    return otherwise if found is None else found
 
 
 def _schedules(situation: Situation) -> list[str]:

@@ -25,9 +25,21 @@ from app.ui import painting
 from app.ui.controls import CONTROLS, Situation
 from app.ui.html import mount
 from app.ui.notices import notice
+from app.ui.pass_controls import PASSES, SHOWING, with_option
 from app.ui.words import Words
 from app.wishes import Quality, Shape
-from engines.api import SEED_MAX, EaselError, GenerationRequest, Task, UserError, families, family_of
+from engines.api import (
+    SEED_MAX,
+    EaselError,
+    GenerationRequest,
+    Kind,
+    Task,
+    UserError,
+    families,
+    family_of,
+    lora_text,
+    parse_lora,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +61,7 @@ class GenerationForm:
         self._resolver = DraftResolver(
             services.models, services.presets, services.inputs, lambda: services.settings.usual_values()
         )
+        self.loras: gr.Dropdown | None = None
 
     # What it consists of
 
@@ -145,7 +158,23 @@ class GenerationForm:
         with gr.Row():
             self.dice = gr.Button(words("form.dice"), size="sm")
             self.reset = gr.Button(words("form.reset"), size="sm")
+        if Task.TEXT_TO_IMAGE in self._tasks:
+            self._build_passes()
         mount("grid", self._tab)
+
+    def _build_passes(self) -> None:
+        """Second pass, masks and LoRAs, in a fold: it is not in the page before somebody opens it."""
+        words = self._words
+        with gr.Accordion(words("form.passes"), open=False, elem_id=f"{self._tab}-passes"):
+            self.loras = gr.Dropdown(
+                [],
+                multiselect=True,
+                allow_custom_value=True,
+                label=words("field.loras"),
+                info=words("field.loras.info"),
+                elem_id=f"{self._tab}-loras",
+            )
+            self.controls |= {control.field: control.make(words) for control in PASSES}
 
     # What happens
 
@@ -167,8 +196,10 @@ class GenerationForm:
             component = getattr(self, name)
             component.input(partial(self._chosen, name), component, structural, **QUIET)
         for name, component in self.controls.items():
-            outputs = structural if name == "sampler" else None
+            outputs = structural if name in SHOWING else None
             component.input(partial(self._set_by_hand, name), component, outputs, **QUIET)
+        if self.loras is not None:
+            self.loras.input(self._loras_chosen, self.loras, None, **QUIET)
         typed = {
             "prompt": self.prompt,
             "negative_prompt": self.negative,
@@ -186,7 +217,8 @@ class GenerationForm:
     def _structural(self) -> list[Any]:
         """Components that follow from the choices, without the texts that somebody may be typing."""
         pictures = [self.picture, self.canvas]
-        return [self.task, *pictures, self.shape, self.quality, self.model, *self.controls.values()]
+        loras = [] if self.loras is None else [self.loras]
+        return [self.task, *pictures, self.shape, self.quality, self.model, *self.controls.values(), *loras]
 
     @property
     def _everything(self) -> list[Any]:
@@ -207,8 +239,13 @@ class GenerationForm:
         self._keep(self.draft.with_(**{name: value}))
 
     def _set_by_hand(self, name: str, value: Any) -> Any:
-        self._keep(self.draft.with_value(name, value))
-        return list(self._structural_updates().values()) if name == "sampler" else None
+        self._keep(with_option(self.draft, name, value))
+        return list(self._structural_updates().values()) if name in SHOWING else None
+
+    def _loras_chosen(self, names: list[str]) -> Any:
+        """A name, or a name with its weight behind a colon, as the prompt has it; what cannot be read is left out."""
+        uses = [use.model_dump() for use in map(parse_lora, names or []) if use is not None]
+        self._keep(self.draft.with_value("loras", uses or None))
 
     def _chosen(self, name: str, value: Any) -> list[Any]:
         draft = self.draft
@@ -323,8 +360,18 @@ class GenerationForm:
             self.shape: gr.update(choices=self._shapes(draft), value=str(draft.shape)),
             self.quality: gr.update(value=str(draft.quality)),
             self.model: gr.update(choices=models, value=resolved.record.id),
-            **{self.controls[control.field]: control.update(situation) for control in CONTROLS},
+            **self._control_updates(situation),
         }
+
+    def _control_updates(self, situation: Situation) -> Updates:
+        known = [control for control in (*CONTROLS, *PASSES) if control.field in self.controls]
+        updates: Updates = {self.controls[control.field]: control.update(situation) for control in known}
+        if self.loras is not None:
+            files = self._services.models.files(Kind.LORA, situation.family.id)
+            chosen = [lora_text(use) for use in situation.request.loras]
+            names = [*(file.name for file in files), *chosen]
+            updates[self.loras] = gr.update(choices=list(dict.fromkeys(names)), value=chosen, visible=bool(names))
+        return updates
 
     def _possible(self, draft: Draft) -> Draft:
         """A draft of another tab's task (the very first one) becomes one of this tab's."""

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from engines.options import LoraUse
 from engines.records import ModelRecord
 from engines.types import Emphasis, GenerationRequest, Task
 
@@ -42,11 +43,22 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
     if not request.needs_model:  # nothing was sampled: a number of steps would be invented
         kept = ("Size", "Version", *_passes(request))
         settings = {key: value for key, value in settings.items() if key in kept}
-    lines = [request.prompt]
+    lines = [_prompt(request)]
     if request.negative_prompt:
         lines.append(f"{NEGATIVE} {request.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quote(value)}" for key, value in settings.items() if value is not None))
     return "\n".join(lines).strip()
+
+
+def _prompt(request: GenerationRequest) -> str:
+    """The prompt with the list's LoRAs behind it, in the form that other programs know."""
+    tags = (f"<lora:{use.file}:{_lora_weights(use)}>" for use in request.loras)
+    return " ".join([request.prompt, *tags]).strip()
+
+
+def _lora_weights(use: LoraUse) -> str:
+    both = use.text_weight is None or use.text_weight == use.weight
+    return _number(use.weight) if both else f"te={_number(use.text_weight or 0.0)}:unet={_number(use.weight)}"
 
 
 def model_hash(record: ModelRecord) -> str | None:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,20 @@ from engines.errors import EaselError, ResourceError
 from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.loaders import load_model
+from engines.media.infotext import LORA
 from engines.pipeline.arguments import call_arguments
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
 from engines.pipeline.decode import check_latents, decode, is_out_of_memory
 from engines.pipeline.encode import Conditions, TextEncodings, text_notes
 from engines.pipeline.latents import LatentSpace, create_space
+from engines.pipeline.loras import LoraStack
 from engines.pipeline.passes import Pass, Plan, make_plan
 from engines.pipeline.passes.soft import SoftBlend
 from engines.pipeline.preview import Previewer
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
 from engines.placement import Placement, decide_placement, machine_facts
+from engines.prompt import used_loras
 from engines.records import ModelRecord
 from engines.registry import create_pipeline
 from engines.runtime import peak_memory, software_facts
@@ -46,6 +50,9 @@ class DiffusersEngine:
         self._placement: Placement | None = None
         self._pipelines: dict[Task, Any] = {}
         self._pipe: Any = None  # the one that ran last
+        self._loras = LoraStack()
+        self._lora_hashes: dict[str, str] = {}
+        self._words: Any = ()  # the LoRAs under which the kept texts were encoded
         self._encodings: TextEncodings | None = None
         self._previewer = Previewer(family.latent)
 
@@ -110,6 +117,7 @@ class DiffusersEngine:
         carried = start.carried
         for number, each in list(enumerate(plan.passes))[start.part :]:
             pipe = self._pipeline(each)
+            self._use_loras(pipe, request, ctx)
             ctx.on_progress(Progress(Stage.ENCODE, image=index, images=images))
             with _clock(seconds, Stage.ENCODE):
                 encoding = self._encodings.get(pipe, each.request)
@@ -120,6 +128,15 @@ class DiffusersEngine:
                 steps = (plan.steps_before(number), plan.steps)
                 carried = each.carry(self._denoise(pipe, each, encoding, start, steps, images, ctx), carried)
         return carried
+
+    def _use_loras(self, pipe: Any, request: GenerationRequest, ctx: RunContext) -> None:
+        """Put the request's LoRAs on the model; words that were encoded with others are encoded anew."""
+        uses = used_loras(request)
+        self._lora_hashes = self._loras.use(pipe, uses, ctx.files)
+        words = self._loras.words
+        if words != self._words and self._encodings is not None:
+            self._encodings.clear()
+        self._words = words
 
     def _decode(self, latents: torch.Tensor, request: GenerationRequest, notes: list[str]) -> Any:
         """The picture of latents that the pipeline made for `request`."""
@@ -176,7 +193,9 @@ class DiffusersEngine:
 
     def _checkpoint(self, request: GenerationRequest, index: int, ctx: RunContext) -> Checkpoint:
         assert self._record is not None
-        key = checkpoint_key(request, self._record.fingerprint)
+        found = [(name, path.stat()) for name, path in sorted(ctx.files.items()) if path.is_file()]
+        files = [(name, facts.st_size, facts.st_mtime_ns) for name, facts in found]
+        key = checkpoint_key(request, f"{self._record.fingerprint} {files}")
         found = load_checkpoint(ctx.checkpoint, key, index, self._device)
         if found:
             log.info("resume image=%d part=%d calls=%d denoised=%s", index, found.part, found.calls, found.denoised)
@@ -187,7 +206,9 @@ class DiffusersEngine:
     ) -> Artifact:
         assert self._record is not None
         path = _picture_path(ctx, request, index)
-        media.save_picture(picture, path, request, self._record, self._facts(), with_metadata=ctx.with_metadata)
+        hashes = {f"{LORA}{name}": hash_ for name, hash_ in self._lora_hashes.items()}
+        record = replace(self._record, hashes={**self._record.hashes, **hashes})
+        media.save_picture(picture, path, request, record, self._facts(), with_metadata=ctx.with_metadata)
         ctx.checkpoint.unlink(missing_ok=True)
         return Artifact(
             index, path, request.image_format.media_type, request.seed, picture.width, picture.height, notes

@@ -10,6 +10,7 @@ from engines.prompt.dynamic import is_dynamic, settle
 from engines.prompt.networks import Network, take_networks
 from engines.prompt.plain import plain_text
 from engines.prompt.schedule import Segment, after_pass, at_step, parse_schedule, render_schedule, segments
+from engines.prompt.uses import lora_text, parse_lora, used_loras
 
 __all__ = [
     "CHUNK",
@@ -20,6 +21,8 @@ __all__ = [
     "after_pass",
     "at_step",
     "is_dynamic",
+    "lora_text",
+    "parse_lora",
     "parse_schedule",
     "parse_weights",
     "plain_text",
@@ -29,4 +32,5 @@ __all__ = [
     "settle",
     "split_chunks",
     "take_networks",
+    "used_loras",
 ]

@@ -36,6 +36,9 @@ export function actions(tab, file, { favourite = false, onChange = () => {} } = 
     button(t("picture.show"), attempt(tab, () => post(`/pictures/${id}/show`))),
     button(t("picture.input"), () => use(tab, file, "input")),
     isVideo(file) ? null : button(t("picture.inpaint"), () => use(tab, file, "inpaint")),
+    isVideo(file) ? null : button(t("picture.extend"), () => use(tab, file, "outpaint")),
+    isVideo(file) ? null : button(t("picture.upscale"), attempt(tab, () => post(`/pictures/${id}/upscale`))),
+    isVideo(file) ? null : button(t("picture.redraw"), attempt(tab, () => post(`/pictures/${id}/upscale`, { redrawn: true }))),
     button(t("picture.vary"), () => changeAndGenerate(tab, { action: "use", picture: id, what: "vary" })),
     button(t(favourite ? "picture.unfavourite" : "picture.favourite"), attempt(tab, async () => {
       await post(`/pictures/${id}/favourite`, { favourite: !favourite });

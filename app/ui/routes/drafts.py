@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from app.drafts import Draft
 from app.foreign import summary, with_settings
+from app.ui.pass_controls import with_option
 from app.ui.routes import Desk, body, route, text
 from app.ui.views import tab_of
 from app.wishes import Shape
@@ -96,6 +97,8 @@ def _use(desk: Desk, tab: str, draft: Draft, data: dict[str, Any]) -> tuple[str,
             return tab, _with_input(desk, draft, given.path, Task.IMAGE_TO_VIDEO if tab == "video" else None)
         case "inpaint":
             return "image", _with_input(desk, desk.services.drafts.get("image"), given.path, Task.INPAINT)
+        case "outpaint":
+            return "image", _with_margins(desk, given.path)
         case "video":
             return "video", _with_input(desk, desk.services.drafts.get("video"), given.path, Task.IMAGE_TO_VIDEO)
         case "both":
@@ -103,6 +106,12 @@ def _use(desk: Desk, tab: str, draft: Draft, data: dict[str, Any]) -> tuple[str,
             return tab, _with_input(desk, changed.with_value("strength", None), given.path, None)
         case _:
             raise UserError("page-message-broken", why=f"nothing called {what} can be used")
+
+
+def _with_margins(desk: Desk, path: Path) -> Draft:
+    """The picture to be repainted, with some room around it that is to be drawn."""
+    draft = _with_input(desk, desk.services.drafts.get("image"), path, Task.INPAINT)
+    return with_option(draft.with_value("strength", None), "outpaint", True)
 
 
 def _with_words(desk: Desk, draft: Draft, found: FileMetadata, what: str) -> tuple[str, Draft]:

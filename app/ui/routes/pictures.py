@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from app import system
+from app.enlarging import enlarging
 from app.history import Picture, Query
 from app.ui.routes import Desk, body, route
 from app.ui.views import day_title
@@ -28,6 +29,7 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/pictures/{id}/show", _show_in_folder),
         route(desk, "/pictures/{id}/favourite", _favourite),
         route(desk, "/pictures/{id}/trash", _trash),
+        route(desk, "/pictures/{id}/upscale", _upscale),
         route(desk, "/history", _history, "GET"),
         route(desk, "/history/filters", _filters, "GET"),
         route(desk, "/history/rebuild", _rebuild),
@@ -74,6 +76,17 @@ async def _trash(desk: Desk, request: Request) -> Response:
     await run_in_threadpool(desk.services.history.trash, request.path_params["id"])
     desk.feed.tell("trashed", {"picture": request.path_params["id"]})
     return JSONResponse({})
+
+
+async def _upscale(desk: Desk, request: Request) -> Response:
+    """Twice as wide and high: as it is, or drawn anew with new detail. The job's id comes back."""
+    picture, redrawn = _existing(desk, request), (await body(request)).get("redrawn") is True
+    return JSONResponse({"job": await run_in_threadpool(_submit_larger, desk, picture, redrawn)})
+
+
+def _submit_larger(desk: Desk, picture: Picture, redrawn: bool) -> str:
+    resolved = enlarging(desk.services.models, picture.path, 2.0, tiled=redrawn)
+    return desk.services.orchestrator.submit(resolved.request, resolved.record).id
 
 
 async def _history(desk: Desk, request: Request) -> Response:
