@@ -48,7 +48,8 @@ class LoraStack:
         self._forget_beyond(pipe, {name for name, _hash in adapters})
         pipe.enable_lora()
         weights: dict[str, dict[str, float]] = {}
-        for (name, _hash), use in zip(adapters, uses, strict=True):
+        # In the order of their names: sums of floats depend on it, and the same LoRAs in another order are the same wish.
+        for (name, _hash), use in sorted(zip(adapters, uses, strict=True), key=lambda each: each[0]):
             weights[name] = _added(weights.get(name, {}), _weights(pipe, use))
         pipe.set_adapters(list(weights), [dict(each) for each in weights.values()])
         text = [name for part, names in pipe.get_list_adapters().items() if part.startswith("text_") for name in names]
