@@ -128,9 +128,14 @@ class _Layers:
         elif self.values.get("init_image") is not None and wanted is Task.TEXT_TO_VIDEO:
             wanted = Task.IMAGE_TO_VIDEO
         elif self.values.get("init_image") is not None and wanted is Task.TEXT_TO_IMAGE:
-            wanted = Task.IMAGE_TO_IMAGE
+            wanted = self._edit_or_redraw()
         if wanted != self.values.get("task"):
             self.add({"task": wanted}, "default", "from the pictures given")
+
+    def _edit_or_redraw(self) -> Task:
+        """What a picture means to a model that does not redraw pictures in part: it is changed as the words say."""
+        edits = Task.EDIT in self.tasks and Task.IMAGE_TO_IMAGE not in self.tasks
+        return Task.EDIT if edits else Task.IMAGE_TO_IMAGE
 
     def _usual_task(self) -> Task:
         """The task so far; one that the family cannot do, and nobody chose, gives way to its first."""

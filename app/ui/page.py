@@ -38,7 +38,8 @@ def _generation_tab(page: gr.Blocks, services: Services, words: Words, tab: str,
         if not can_be_done(tasks, services):
             own_html(_nothing_yet(words, tab, tasks))
             return
-        form = GenerationForm(services, words, tab, tasks)
+        able = tuple(task for task in tasks if can_be_done((task,), services))  # no mode that no model here can do
+        form = GenerationForm(services, words, tab, able)
         with gr.Row(elem_classes="workbench", equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_classes="wish"):
                 form.build()

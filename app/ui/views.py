@@ -13,7 +13,8 @@ from app.ui.notices import card_for_job
 from app.ui.words import Words
 from engines.api import Artifact, Progress, Stage, Task
 
-IMAGE_TASKS = (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINT)  # upscaling is an action on a picture, no mode
+# Upscaling is an action on a picture, no mode.
+IMAGE_TASKS = (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINT, Task.EDIT)
 VIDEO_TASKS = tuple(task for task in Task if task.makes_video)
 
 

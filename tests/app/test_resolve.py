@@ -27,6 +27,18 @@ def wish(preset: str | None = None, **values: Any) -> Resolved:
     return resolve(models=MODELS, preset=chosen, values={"prompt": "a red apple", **values})
 
 
+def test_a_picture_means_an_edit_to_a_model_that_edits() -> None:
+    record = replace(MODELS.default(), id="editor", family="flux2", variants=())
+
+    class Store(ModelStore):
+        def get(self, name: str) -> ModelRecord:
+            return record
+
+    given = {"prompt": "x", "model": "editor", "init_image": "a.png"}
+    assert resolve(models=Store((STARTER,)), values=given).request.task is Task.EDIT
+    assert resolve(models=Store((STARTER,)), values={**given, "mask": "m.png"}).request.task is Task.INPAINT
+
+
 def test_pictures_to_look_at_are_for_edits(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
     error = refusal(init_image=str(tmp_path / "a.png"), reference_2=str(tmp_path / "a.png"))
