@@ -8,11 +8,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from app.download.hub import Wanted, plan_repository
-from app.download.plan import PICKLES, WEIGHTS, Piece, Plan, safe_name, suffix_of
+from app.download.plan import HUB, PICKLES, WEIGHTS, Piece, Plan, safe_name, suffix_of
 from app.download.web import Interruption, Web, check_address, host_of
 from engines.api import NetworkError, UserError
 
-HUB = "https://huggingface.co"
 HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 REPOSITORY = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@([\w.-]+))?(?::(.+))?")
 PAGE = re.compile(r"/(\w[\w.-]*/\w[\w.-]*)(?:/(tree|blob|resolve)/([^/]+)(?:/(.+))?)?/?")

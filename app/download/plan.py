@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 WEIGHTS = (".safetensors", ".sft", ".gguf")
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")  # these can run code when they are opened
+HUB = "https://huggingface.co"
 NAME_LENGTH = 120
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)

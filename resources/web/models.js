@@ -194,5 +194,11 @@ function token() {
     toast(t("models.token.kept", { host }));
     return true;
   };
-  return h("section", { "aria-label": t("models.token") }, asked("token", "models.token.do", keep, { type: "password" }));
+  const section = h("section", { "aria-label": t("models.hub") }, asked("token", "models.token.do", keep, { type: "password" }));
+  const change = async (address) => {
+    const found = await post("/hub", { address });
+    toast(t("models.hub.kept", found));
+  };
+  get("/hub").then(({ address }) => section.append(asked("hub", "models.hub.do", change, { value: address }))).catch(() => {});
+  return section;
 }

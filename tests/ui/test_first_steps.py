@@ -16,7 +16,7 @@ from app.catalogue import catalogue
 from app.exchange import export_models
 from app.models import ModelStore
 from app.paths import STARTER, Paths
-from app.settings import SettingsStore
+from app.settings import Settings, SettingsStore
 from tests.app.download.conftest import weights
 from tests.hub import Hub, Repository, Stored
 from tests.profile import used_profile
@@ -64,6 +64,10 @@ def fresh(tmp_path: Path, hub: Hub) -> Iterator[Easel]:
     yield easel
     if easel.process is not None and easel.process.poll() is None:
         easel.kill()
+
+
+def settings(easel: Easel) -> Settings:
+    return SettingsStore(Paths.below(easel.home).settings_file).load()
 
 
 class Clicks:
@@ -202,12 +206,21 @@ def test_the_models_tab(fresh: Easel, browser: Browser, hub: Hub, tiny: Path, tm
     expect(rows).to_have_count(3)
     page.get_by_role("button", name=f"Stop using {tiny.parent}").click()
     expect(rows).to_have_count(2)
+    # a mirror
+    hub_field = page.locator("#models-hub-field")
+    expect(hub_field).to_have_value(hub.address)
+    hub_field.fill("http://elsewhere.example")
+    hub_field.press("Enter")
+    expect(page.locator(".models-tab .card.error").last).to_contain_text("setting-invalid")
+    hub_field.fill("https://mirror.example/")
+    hub_field.press("Enter")
+    eventually(lambda: settings(fresh).hub_address == "https://mirror.example")
     # search, details, use
     page.fill("#models-search", record.title)
     expect(rows).to_have_count(1)
     rows.get_by_role("button", name="Make it the usual one").click()
     expect(rows).to_contain_text("Usual model")
-    eventually(lambda: SettingsStore(Paths.below(fresh.home).settings_file).load().model == record.id)
+    eventually(lambda: settings(fresh).model == record.id)
     rows.get_by_role("button", name="Details").click()
     expect(page.get_by_role("dialog")).to_contain_text("Fingerprint")
     page.keyboard.press("Escape")
@@ -218,8 +231,15 @@ def test_the_models_tab(fresh: Easel, browser: Browser, hub: Hub, tiny: Path, tm
     assert screen.complaints == [] and screen.foreign == []
 
 
-def test_axe_finds_nothing_serious_in_the_steps(fresh: Easel, browser: Browser, hub: Hub) -> None:
+def test_axe_finds_nothing_serious_in_the_steps_and_other_programs_are_found(
+    fresh: Easel, browser: Browser, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert SMALL is not None
+    comfy = tmp_path / "person" / "ComfyUI"
+    for name in ("checkpoints", "text_encoders", "loras"):
+        (comfy / "models" / name).mkdir(parents=True)
+    (comfy / "custom_nodes").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "person"))
     screen = opened(fresh, browser)
     found = []
     hub.rate = 20_000
@@ -228,9 +248,12 @@ def test_axe_finds_nothing_serious_in_the_steps(fresh: Easel, browser: Browser, 
             screen.page.emulate_media(color_scheme=scheme)  # pyright: ignore
             screen.page.wait_for_timeout(800)
             found += [(step, scheme, *problem) for problem in serious(screen)]
+        if screen.page.get_by_label("ComfyUI").count():
+            expect(screen.page.get_by_label(f"ComfyUI: {comfy}")).to_be_checked()
         if step:
             screen.page.get_by_role("button", name=step, exact=True).click()
     expect(screen.page.locator(".wizard .download")).to_be_visible()
+    assert settings(fresh).model_folders == [comfy]
     assert found == []
 
 

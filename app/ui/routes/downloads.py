@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.routing import Route
 
 from app.cache_models import Wanted, of_entry
 from app.catalogue import catalogue
-from app.download import Plan
+from app.download import HUB, Plan
 from app.places import readable
 from app.ui.model_views import download_view
 from app.ui.routes import Desk, body, route, text
@@ -25,6 +26,8 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/downloads", _add),
         route(desk, "/downloads/look-up", _look_up),
         route(desk, "/downloads/{id}/{action}", _act),
+        route(desk, "/hub", _hub, "GET"),
+        route(desk, "/hub", _change_hub),
         route(desk, "/token", _token),
     ]
 
@@ -83,10 +86,19 @@ async def _act(desk: Desk, request: Request) -> Response:
     return JSONResponse({"downloads": await run_in_threadpool(_views, desk)})
 
 
+async def _hub(desk: Desk, request: Request) -> Response:
+    """The hub that is asked for models: the usual one or a mirror."""
+    return JSONResponse({"address": desk.services.settings.hub_address})
+
+
+async def _change_hub(desk: Desk, request: Request) -> Response:
+    address = text(await body(request), "address").strip() or HUB
+    await run_in_threadpool(lambda: desk.services.change_settings(hub_address=address))
+    return JSONResponse({"address": desk.services.settings.hub_address})
+
+
 async def _token(desk: Desk, request: Request) -> Response:
     """Keep an access token for the hub that is in use; an empty one removes it."""
-    from urllib.parse import urlsplit
-
     host = urlsplit(desk.services.settings.hub_address).netloc
     await run_in_threadpool(desk.services.downloads.tokens.keep, host, text(await body(request), "token"))
     return JSONResponse({"host": host})
