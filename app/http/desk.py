@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.events import Event
 from app.guard import same
+from app.inputs import PREFIX
 from app.jobs import Job
 from app.logs import keep_out
 from app.resolve import Resolved, resolve
@@ -75,6 +76,8 @@ class Desk:
 
     async def submit(self, request: GenerationRequest, record: ModelRecord) -> Job:
         """Queue the request. Raises what the orchestrator raises."""
+        if any(not value.startswith(PREFIX) for value in request.inputs.values()):
+            raise UserError("api-picture-broken", why="a file was named, and the API opens none by its name")
         keep_out(request.prompt, request.negative_prompt)
         return await run_in_threadpool(self.services.orchestrator.submit, request, record)
 

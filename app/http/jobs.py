@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,10 +19,10 @@ from app.http import pictures
 from app.http.desk import Desk, file_of
 from app.jobs import STATES, Failed, Interrupted, Job, Succeeded, state_name
 from app.resolve import Resolved
-from engines.api import SAMPLER_REGISTRY, GenerationRequest, UserError, families, sampler_rows
+from engines.api import INPUT_FIELDS, SAMPLER_REGISTRY, GenerationRequest, UserError, families, sampler_rows
 
 LATEST_MOST = 1000
-INPUTS = ("init_image", "mask")
+VIDEO = re.compile(r"data:video/(mp4|webm);base64,")
 
 
 class Submission(BaseModel):
@@ -176,17 +177,19 @@ async def _file(desk: Desk, job: str, index: int) -> Response:
 
 def _resolved(desk: Desk, wish: Submission) -> Resolved:
     values = dict(wish.request)
-    for name in INPUTS:
+    for name in INPUT_FIELDS:
         if values.get(name):
-            values[name] = _picture(desk, str(values[name]))
+            values[name] = _brought(desk, name, str(values[name]))
     return desk.resolve(values, wish.model, wish.preset)
 
 
-def _picture(desk: Desk, value: str) -> str:
+def _brought(desk: Desk, name: str, value: str) -> str:
     """A reference as it is, base64 kept. A path is neither: the API opens no files by name."""
     if value.startswith("sha256:"):
         desk.services.inputs.path_of(value)
         return value
+    if (video := VIDEO.match(value)) and name == "init_video":
+        return desk.services.inputs.keep_bytes(pictures.decode(value), f".{video[1]}")
     return pictures.kept(desk.services.inputs, pictures.decode(value))
 
 

@@ -78,13 +78,13 @@ def kept(inputs: InputStore, data: bytes) -> str:
     return inputs.keep_bytes(data, SUFFIXES.get(picture.format or "", ".png"))
 
 
-def kept_mask(inputs: InputStore, data: bytes, size: tuple[int, int], *, alpha: bool, invert: bool, blur: float) -> str:
+def kept_mask(inputs: InputStore, data: bytes, size: tuple[int, int], *, alpha: bool) -> str:
     """Keep a mask, white where it is repainted, in the picture's `size`.
 
-    With `alpha` what is clear is repainted (OpenAI), else what is bright (A1111). `blur` is in pixels.
+    With `alpha` what is clear is repainted (OpenAI), else what is bright (A1111).
     """
     from PIL import Image as images
-    from PIL import ImageFilter, ImageOps
+    from PIL import ImageOps
 
     picture = opened(data)
     if alpha:
@@ -96,10 +96,6 @@ def kept_mask(inputs: InputStore, data: bytes, size: tuple[int, int], *, alpha: 
         grey = picture.convert("L")
     if grey.size != size:
         grey = grey.resize(size, images.Resampling.LANCZOS)
-    if invert:
-        grey = ImageOps.invert(grey)
-    if blur > 0:
-        grey = grey.filter(ImageFilter.GaussianBlur(blur))
     return inputs.keep_bytes(as_png(grey), ".png")
 
 

@@ -17,7 +17,7 @@ export function makeHistory(element) {
 class History {
   constructor(element) {
     this.element = element;
-    this.asked = { text: "", task: "", model: "", favourites: false };
+    this.asked = { text: "", task: "", model: "", favourites: false, lora: "", board: "", since: "", until: "" };
     this.pictures = [];
     this.compared = [];
     this.days = new Map();
@@ -43,12 +43,17 @@ class History {
     });
     const task = this.choice("task", t("history.all-tasks"), TASKS.map((name) => [name, t(`task.${name}`)]));
     this.model = this.choice("model", t("history.all-models"), []);
+    this.lora = this.choice("lora", t("history.all-loras"), []);
+    this.board = this.choice("board", t("history.all-boards"), []);
+    const day = (name) => h("label", { class: "check" }, t(`history.${name}`), h("input", {
+      type: "date", onchange: (event) => this.ask({ [name]: event.target.value }) }));
     const favourites = h("input", { type: "checkbox", id: "history-favourites", onchange: () => this.ask({ favourites: favourites.checked }) });
     return h(
       "div",
       { class: "row filters", role: "search" },
-      search, task, this.model,
+      search, task, this.model, this.lora, this.board, day("since"), day("until"),
       h("label", { class: "check" }, favourites, t("history.favourites")),
+      button(t("history.export"), () => this.export(), { quiet: true }),
       button(t("history.rebuild"), () => this.rebuild(), { image: "reload", quiet: true }),
     );
   }
@@ -71,7 +76,9 @@ class History {
       const [found, filters] = await Promise.all([get(`/history?${asked}`), get("/history/filters")]);
       this.pictures = more ? [...this.pictures, ...found.pictures] : found.pictures;
       this.days = new Map(filters.days.map((each) => [each.day, each.title]));
-      this.fillModels(filters.models);
+      this.fill(this.model, filters.models);
+      this.fill(this.lora, filters.loras);
+      this.fill(this.board, filters.boards);
       this.more.hidden = !found.more;
       this.draw();
     } catch (error) {
@@ -79,11 +86,12 @@ class History {
     }
   }
 
-  fillModels(models) {
-    const value = this.model.value;
-    const all = this.model.options[0];
-    replace(this.model, all, models.map((name) => h("option", { value: name }, name)));
-    this.model.value = value;
+  // A filter with nothing to choose from is not shown.
+  fill(select, names) {
+    const value = select.value;
+    replace(select, select.options[0], names.map((name) => h("option", { value: name }, name)));
+    select.value = names.includes(value) ? value : "";
+    select.hidden = !names.length;
   }
 
   draw() {
@@ -99,7 +107,7 @@ class History {
   }
 
   empty() {
-    const filtered = this.asked.text || this.asked.task || this.asked.model || this.asked.favourites;
+    const filtered = Object.values(this.asked).some(Boolean);
     const name = filtered ? "history.none-found" : "history.empty";
     return h("div", { class: "empty" }, h("h2", {}, t(name)), h("p", {}, t(`${name}.text`)));
   }
@@ -124,12 +132,42 @@ class History {
       h("p", { class: "prompt" }, each.prompt),
       each.negative ? h("p", { class: "prompt" }, `${t("form.negative")}: ${each.negative}`) : null,
       each.replay ? reuse("image", each) : h("p", { class: "note" }, t("history.no-settings")),
+      this.boardRow(each, () => close()),
       button(t("close"), close),
     ], "wide");
     element.addEventListener("click", (event) => {
       // Whatever takes the picture into a form shows that form: the dialog must not stand before it.
       if (event.target.closest(".row button") && !event.target.closest("[aria-pressed]")) setTimeout(() => element.close(), 50);
     });
+  }
+
+  // A board's name, an old one or a new one; on a board the picture can be taken off it.
+  boardRow(each, close) {
+    const names = [...this.board.options].map((option) => option.value).filter(Boolean);
+    const list = h("datalist", { id: "boards" }, names.map((value) => h("option", { value })));
+    const name = h("input", { list: "boards", placeholder: t("board.name"), "aria-label": t("board.name") });
+    const put = (board, remove) => async () => {
+      if (!board()) return name.focus();
+      try {
+        await post("/boards", { board: board(), pictures: [each.picture], remove });
+        close();
+        await this.load();
+      } catch (error) {
+        problem("image", error);
+      }
+    };
+    return h("div", { class: "row" }, list, name,
+      button(t("board.put"), put(() => name.value.trim(), false)),
+      this.asked.board ? button(t("board.remove", { board: this.asked.board }), put(() => this.asked.board, true)) : null);
+  }
+
+  async export() {
+    try {
+      const found = await post("/history/export", { pictures: this.pictures.map((each) => each.picture) });
+      h("a", { href: found.url, download: found.name }).click();
+    } catch (error) {
+      problem("image", error);
+    }
   }
 
   compare(each) {
@@ -165,6 +203,7 @@ function compareDialog(left, right) {
     type: "range", min: "0", max: "100", value: "50", "aria-label": t("history.compare-slider"),
     oninput: () => upper.style.setProperty("--cut", `${slider.value}%`),
   });
+  const why = h("ul", { class: "why" });
   const differing = ["prompt", "negative", "seed", "model", "task", "width", "height"].filter((name) => left[name] !== right[name]);
   dialog(t("history.compare-both"), (close) => [
     h("div", { class: "comparison" }, h("img", { src: right.url, alt: right.prompt }), upper),
@@ -172,8 +211,12 @@ function compareDialog(left, right) {
     h("table", {}, h("tbody", {}, differing.map((name) =>
       h("tr", {}, h("th", { scope: "row" }, t(`compare.${name}`)), h("td", {}, String(left[name])), h("td", {}, String(right[name])))))),
     differing.length ? null : h("p", {}, t("history.same")),
+    why,
     button(t("close"), close),
   ], "wide");
+  get(`/history/why?first=${left.picture}&second=${right.picture}`)
+    .then(({ sentences }) => replace(why, sentences.map((sentence) => h("li", {}, sentence))))
+    .catch(() => {});
 }
 
 const facts = (each) => [new Date(each.created * 1000).toLocaleString(), each.model, `${each.width} × ${each.height}`, t("stage.seed", { seed: each.seed })].join(" · ");

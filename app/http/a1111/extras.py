@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from app.http import pictures
-from app.http.a1111.lists import PLAIN_UPSCALERS
-from app.http.desk import Desk
-from engines.api import UserError, read_metadata_of
+from app.http.a1111.lists import PLAIN_UPSCALERS, upscaler_models
+from app.http.desk import Desk, file_of
+from app.http.errors import JobFailed
+from app.jobs import Failed, Interrupted
+from engines.api import PIXEL_FILTERS, Task, UserError, read_metadata_of, spelled_upscaler
 
 LARGEST_FACTOR = 16.0
 
@@ -65,11 +67,11 @@ def router(desk: Desk) -> APIRouter:
 
     @found.post("/extra-single-image", summary="Make a picture larger")
     async def extra_single_image(wish: UpscaleOne) -> dict[str, str]:
-        return {"html_info": "", "image": await run_in_threadpool(_larger, wish, wish.image)}
+        return {"html_info": "", "image": await _enlarged(desk, wish, wish.image)}
 
     @found.post("/extra-batch-images", summary="Make pictures larger")
     async def extra_batch_images(wish: UpscaleMany) -> dict[str, Any]:
-        made = [await run_in_threadpool(_larger, wish, each.data) for each in wish.imageList]
+        made = [await _enlarged(desk, wish, each.data) for each in wish.imageList]
         return {"html_info": "", "images": made}
 
     @found.post("/unload-checkpoint", summary="Give the model's memory back")
@@ -98,16 +100,38 @@ def _png_info(image: str) -> dict[str, Any]:
     return {"info": found.infotext or "", "items": items, "parameters": dict(found.settings)}
 
 
+async def _enlarged(desk: Desk, wish: Upscale, image: str) -> str:
+    """By a filter at once; by an upscaler model as a job in the queue, like everything that takes its time."""
+    if spelled_upscaler(wish.upscaler_1 or "None") in PLAIN_UPSCALERS:
+        return await run_in_threadpool(_larger, wish, image)
+    models = await run_in_threadpool(upscaler_models, desk)
+    if wish.upscaler_1 not in models:
+        allowed = f"The upscalers are {', '.join((*PLAIN_UPSCALERS, *models))}"
+        raise UserError("api-value", field="upscaler_1", value=wish.upscaler_1, expected=allowed)
+    data = pictures.decode(image)
+    width, height = _size(wish, pictures.upright_size(data))
+    values = {
+        "task": Task.UPSCALE,
+        "init_image": await run_in_threadpool(pictures.kept, desk.services.inputs, data),
+        "upscaler": wish.upscaler_1,
+        "width": width,
+        "height": height,
+        "image_format": "png",
+    }
+    wanted = await run_in_threadpool(desk.resolve, values)
+    job = await desk.finished(await desk.submit(wanted.request, wanted.record))
+    if isinstance(job.state, Failed | Interrupted):
+        raise JobFailed(job.state.error)
+    return await run_in_threadpool(pictures.encode, file_of(job, 0))
+
+
 def _larger(wish: Upscale, image: str) -> str:
     import base64
 
     from PIL import Image, ImageOps
 
-    if (wish.upscaler_1 or "None") not in PLAIN_UPSCALERS:
-        allowed = f"The upscalers are {', '.join(PLAIN_UPSCALERS)}"
-        raise UserError("api-value", field="upscaler_1", value=wish.upscaler_1, expected=allowed)
     picture = ImageOps.exif_transpose(pictures.opened(pictures.decode(image)))
-    way = Image.Resampling.NEAREST if wish.upscaler_1 == "Nearest" else Image.Resampling.LANCZOS
+    way = Image.Resampling[PIXEL_FILTERS.get(spelled_upscaler(wish.upscaler_1 or ""), "LANCZOS")]
     size = _size(wish, picture.size)
     if size[0] * size[1] > pictures.PIXEL_LIMIT:
         raise UserError(

@@ -10,13 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from app import machine
 from app.http.a1111.wishes import styles_of
 from app.http.desk import Desk
-from engines.api import SAMPLER_REGISTRY, ModelRecord
+from engines.api import LATENT_FILTERS, PIXEL_FILTERS, SAMPLER_REGISTRY, Kind, ModelRecord
 
-PLAIN_UPSCALERS = ("None", "Lanczos", "Nearest")
-LATENT_MODES = ("Latent",)
+PLAIN_UPSCALERS = ("None", *PIXEL_FILTERS)
 NOTHING = (
-    "sd-vae",
-    "loras",
     "hypernetworks",
     "face-restorers",
     "realesrgan-models",
@@ -49,15 +46,28 @@ def router(desk: Desk) -> APIRouter:
     @found.get("/upscalers", summary="The upscalers")
     async def upscalers() -> Found:
         keys = ("model_name", "model_path", "model_url")
-        return [{"name": name, **dict.fromkeys(keys), "scale": 4} for name in PLAIN_UPSCALERS]
+        names = (*PLAIN_UPSCALERS, *await run_in_threadpool(upscaler_models, desk))
+        return [{"name": name, **dict.fromkeys(keys), "scale": 4} for name in names]
+
+    @found.get("/sd-vae", summary="The VAEs")
+    async def sd_vae() -> Found:
+        files = await run_in_threadpool(desk.services.models.files, Kind.VAE)
+        return [{"model_name": each.name, "filename": each.path.name} for each in files]
+
+    @found.get("/loras", summary="The LoRAs")
+    async def loras() -> Found:
+        files = await run_in_threadpool(desk.services.models.files, Kind.LORA)
+        return [{"name": each.name, "alias": each.name, "path": each.path.name, "metadata": {}} for each in files]
 
     @found.get("/latent-upscale-modes", summary="The ways to enlarge latents")
     async def latent_upscale_modes() -> Found:
-        return [{"name": name} for name in LATENT_MODES]
+        return [{"name": name} for name in LATENT_FILTERS]
 
     @found.get("/embeddings", summary="The textual inversions")
     async def embeddings() -> dict[str, Any]:
-        return {"loaded": {}, "skipped": {}}
+        files = await run_in_threadpool(desk.services.models.files, Kind.EMBEDDING)
+        facts = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": 0, "vectors": 0}
+        return {"loaded": {each.name: facts for each in files}, "skipped": {}}
 
     @found.get("/prompt-styles", summary="The styles, and the presets that have words")
     async def prompt_styles() -> Found:
@@ -91,12 +101,18 @@ def _refresher(desk: Desk) -> Any:
     return refresh
 
 
+def upscaler_models(desk: Desk) -> list[str]:
+    """The names of the upscaler models on this computer."""
+    return list(dict.fromkeys(each.name for each in desk.services.models.files(Kind.UPSCALER)))
+
+
 def _model(desk: Desk, record: ModelRecord) -> dict[str, Any]:
+    sha256 = desk.services.models.known_hashes(record.path).sha256 if record.path.is_file() else ""
     return {
         "title": desk.title_of(record),
         "model_name": record.id,
-        "hash": None,
-        "sha256": None,
+        "hash": sha256[:10] or None,
+        "sha256": sha256 or None,
         "filename": record.path.name,
         "config": None,
     }

@@ -10,7 +10,7 @@ from app.http import pictures
 from app.http.desk import Desk
 from app.sampler_names import fitting, recognised, schedule_of
 from app.styles import Style, StyleStore, apply_styles
-from engines.api import SEED_MAX, EngineFamily, ImageFormat, ModelRecord, Task, UserError, family_of
+from engines.api import LATENT_FILTERS, SEED_MAX, EngineFamily, ImageFormat, ModelRecord, Task, UserError, family_of
 
 LIMIT = 100_000  # characters of a prompt
 
@@ -44,6 +44,12 @@ class Wish(BaseModel):
     n_iter: int | None = Field(default=1, ge=1, le=1000)
     clip_skip: int | None = None
     denoising_strength: float | None = Field(default=None, ge=0, le=1)
+    enable_hr: bool | None = Field(default=False, description="draw it again, larger")
+    hr_scale: float | None = Field(default=2, ge=0, le=16)
+    hr_upscaler: str | None = Field(default=None, description="a name of GET upscalers; Latent and such are known too")
+    hr_second_pass_steps: int | None = Field(default=0, ge=0, le=150)
+    hr_resize_x: int | None = Field(default=0, ge=0)
+    hr_resize_y: int | None = Field(default=0, ge=0)
     override_settings: dict[str, Any] | None = Field(
         default=None, description="sd_model_checkpoint, CLIP_stop_at_last_layers"
     )
@@ -57,6 +63,8 @@ class ImageWish(Wish):
     mask: str | None = None
     mask_blur: float | None = Field(default=4, ge=0, le=1000)
     inpainting_mask_invert: int | bool | None = 0
+    inpaint_full_res: int | bool | None = Field(default=False, description="work on the masked part alone, enlarged")
+    inpaint_full_res_padding: int | None = Field(default=32, ge=0, le=1024)
     include_init_images: bool | None = False
 
 
@@ -96,6 +104,7 @@ def values_of(desk: Desk, wish: Wish, record: ModelRecord) -> dict[str, Any]:
         "count": (wish.batch_size or 1) * (wish.n_iter or 1),
         "clip_skip": _clip_skip(desk, wish, described),
         "image_format": _format(desk, wish),
+        "hires": _hires(wish, described),
     }
 
 
@@ -110,19 +119,35 @@ def image_values(desk: Desk, wish: ImageWish) -> dict[str, Any]:
         "strength": wish.denoising_strength,
     }
     if wish.mask:
-        values |= {"task": Task.INPAINT, "mask": _mask(desk, wish, pictures.upright_size(data))}
+        mask = pictures.kept_mask(inputs, pictures.decode(wish.mask), pictures.upright_size(data), alpha=False)
+        values |= {"task": Task.INPAINT, "mask": mask, "masking": _masking(wish)}
     return values
 
 
-def _mask(desk: Desk, wish: ImageWish, size: tuple[int, int]) -> str:
-    return pictures.kept_mask(
-        desk.services.inputs,
-        pictures.decode(wish.mask or ""),
-        size,
-        alpha=False,
-        invert=bool(wish.inpainting_mask_invert),
-        blur=wish.mask_blur if wish.mask_blur is not None else 4,
-    )
+def _masking(wish: ImageWish) -> dict[str, Any]:
+    return {
+        "blur": min(wish.mask_blur if wish.mask_blur is not None else 4, 256),
+        "invert": bool(wish.inpainting_mask_invert),
+        "only_masked": bool(wish.inpaint_full_res),
+        "padding": wish.inpaint_full_res_padding or 0,
+    }
+
+
+def _hires(wish: Wish, described: EngineFamily) -> dict[str, Any] | None:
+    """The second pass; a size that is asked for counts before the factor."""
+    if not wish.enable_hr:
+        return None
+    scale = wish.hr_scale or 2.0
+    if wish.hr_resize_x and wish.width:
+        scale = wish.hr_resize_x / wish.width
+    elif wish.hr_resize_y and wish.height:
+        scale = wish.hr_resize_y / wish.height
+    strength = 0.75 if wish.denoising_strength is None else wish.denoising_strength
+    found: dict[str, Any] = {"scale": scale, "steps": wish.hr_second_pass_steps or 0, "strength": max(strength, 0.01)}
+    named = wish.hr_upscaler if wish.hr_upscaler not in (None, "", "None") else "Lanczos"
+    # Latents that are packed cannot be enlarged as they are; the picture can.
+    packed = named in LATENT_FILTERS and described.latent.layout != "plain"
+    return {**found, "upscaler": "Lanczos" if packed else named}
 
 
 def rounded(side: int | None, described: EngineFamily) -> int | None:

@@ -97,5 +97,5 @@ def _inputs(desk: Desk, image: bytes, mask: bytes | None) -> dict[str, Any]:
     if source is None:
         return {"task": Task.IMAGE_TO_IMAGE, "init_image": kept}
     size = pictures.upright_size(image)
-    painted = pictures.kept_mask(desk.services.inputs, source, size, alpha=True, invert=False, blur=0)
+    painted = pictures.kept_mask(desk.services.inputs, source, size, alpha=True)
     return {"task": Task.INPAINT, "init_image": kept, "mask": painted}

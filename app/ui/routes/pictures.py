@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
+import time
+from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,9 +15,11 @@ from starlette.routing import Route
 from app import system
 from app.enlarging import enlarging
 from app.history import Picture, Query
-from app.ui.routes import Desk, body, route
+from app.history_export import export
+from app.receipts import differences
+from app.ui.routes import Desk, body, route, text
 from app.ui.views import day_title
-from engines.api import UserError
+from engines.api import UserError, read_metadata
 
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 INLINE = ("image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "video/mp4", "video/webm")
@@ -33,6 +37,10 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/history", _history, "GET"),
         route(desk, "/history/filters", _filters, "GET"),
         route(desk, "/history/rebuild", _rebuild),
+        route(desk, "/history/why", _why, "GET"),
+        route(desk, "/history/export", _export),
+        route(desk, "/history/exports/{name}", _exported, "GET"),
+        route(desk, "/boards", _boards),
         route(desk, "/outputs/show", _show_outputs),
     ]
 
@@ -98,6 +106,11 @@ async def _history(desk: Desk, request: Request) -> Response:
         favourites=asked.get("favourites") == "true",
         day=asked.get("day", ""),
         before=_number(asked.get("before")),
+        seed=_whole(asked.get("seed")),
+        lora=asked.get("lora", ""),
+        since=asked.get("since", ""),
+        until=asked.get("until", ""),
+        board=asked.get("board", ""),
     )
     found = await run_in_threadpool(desk.services.history.search, query)
     return JSONResponse({"pictures": [picture_view(picture) for picture in found], "more": len(found) == query.limit})
@@ -106,7 +119,49 @@ async def _history(desk: Desk, request: Request) -> Response:
 async def _filters(desk: Desk, request: Request) -> Response:
     history = desk.services.history
     days = [{"day": day, "title": day_title(day, desk.words), "count": count} for day, count in history.days()]
-    return JSONResponse({"days": days, "models": list(history.models())})
+    lists = {"models": history.models(), "loras": history.loras(), "boards": tuple(history.boards.all())}
+    return JSONResponse({"days": days, **{name: list(values) for name, values in lists.items()}})
+
+
+async def _why(desk: Desk, request: Request) -> Response:
+    """What two pictures are made of that is not the same, in sentences."""
+    history, asked = desk.services.history, request.query_params
+    paths = [history.get(asked.get(name, "")).path for name in ("first", "second")]
+    found = await run_in_threadpool(lambda: differences(*(read_metadata(path) for path in paths)))
+    return JSONResponse({"sentences": [each.sentence() for each in found]})
+
+
+async def _boards(desk: Desk, request: Request) -> Response:
+    """Put pictures on a board, or take them off it; a board that nothing is on any more is forgotten."""
+    data, history = await body(request), desk.services.history
+    name, pictures = text(data, "board"), [str(each) for each in data.get("pictures", ())]
+    change = history.take_off_board if data.get("remove") is True else history.put_on_board
+    await run_in_threadpool(change, name, pictures)
+    if not history.boards.all().get(name, 1):
+        await run_in_threadpool(history.boards.delete, name)
+    return JSONResponse({"boards": list(history.boards.all())})
+
+
+async def _export(desk: Desk, request: Request) -> Response:
+    """Put pictures into one zip with a page; answers with the address where it can be fetched."""
+    data, history = await body(request), desk.services.history
+    wanted = data.get("pictures")
+    pictures = [history.get(str(each)) for each in wanted] if isinstance(wanted, list) else []
+    name = f"easel-pictures-{time.strftime('%Y%m%d-%H%M%S')}.zip"
+    await run_in_threadpool(export, pictures, _exports(desk) / name)
+    return JSONResponse({"url": f"/easel/history/exports/{name}", "name": name})
+
+
+async def _exported(desk: Desk, request: Request) -> Response:
+    path = _exports(desk) / Path(request.path_params["name"]).name
+    if path.suffix != ".zip" or not path.is_file():
+        raise UserError("picture-unknown", id=path.name)
+    return FileResponse(path, media_type="application/zip", filename=path.name)
+
+
+def _exports(desk: Desk) -> Path:
+    """Where exports wait to be fetched; the system or the person may empty it."""
+    return desk.services.paths.cache / "exports"
 
 
 async def _rebuild(desk: Desk, request: Request) -> Response:
@@ -139,6 +194,10 @@ def _existing(desk: Desk, request: Request) -> Picture:
     if not picture.path.is_file():
         raise UserError("picture-gone", path=str(picture.path))
     return picture
+
+
+def _whole(value: str | None) -> int | None:
+    return int(value) if value and value.isdecimal() and len(value) <= 10 else None
 
 
 def _number(value: str | None) -> float | None:

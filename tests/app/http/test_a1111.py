@@ -224,6 +224,23 @@ def test_odd_sizes_are_rounded(served: Served) -> None:
     assert (info["width"], info["height"]) == (64, 64)
 
 
+def test_a_second_pass_draws_it_larger(api: webuiapi.WebUIApi) -> None:
+    found = api.txt2img(prompt="a fox", seed=2, enable_hr=True, hr_scale=2, denoising_strength=0.5, **SMALL)
+    assert found.image.size == (128, 128)
+    assert "Hires upscale: 2" in found.info["infotexts"][0]
+    unknown = api.session.post(
+        f"{api.baseurl}/txt2img", json={"prompt": "x", "enable_hr": True, "hr_upscaler": "No such thing", **SMALL}
+    )
+    assert unknown.status_code == 400
+
+
+def test_other_formats_when_a_client_asks(served: Served) -> None:
+    body = {"prompt": "x", "override_settings": {"samples_format": "jpg"}, **SMALL}
+    found = served.http.post("/sdapi/v1/txt2img", json=body).json()
+    assert base64.b64decode(found["images"][0]).startswith(b"\xff\xd8")
+    assert json.loads(found["info"])["infotexts"][0].startswith("x\nSteps: 4")
+
+
 def test_a_busy_server_queues(served: Served) -> None:
     answers: list[int] = []
 

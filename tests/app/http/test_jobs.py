@@ -90,8 +90,9 @@ def test_pictures_are_brought_and_never_opened_by_name(served: Served) -> None:
     inline = submitted(served, init_image=png("blue"), strength=0.5)
     assert inline["request"]["init_image"] == reference
     for value in ("/etc/passwd", "../../x.png", "http://127.0.0.1/x.png", "sha256:" + "0" * 64):
-        refused = served.http.post("/api/jobs", json={"request": {"prompt": "x", "init_image": value, **SMALL}})
-        assert refused.status_code == 400, value
+        for field in ("init_image", "mask", "last_image", "init_video"):
+            refused = served.http.post("/api/jobs", json={"request": {"prompt": "x", field: value, **SMALL}})
+            assert refused.status_code == 400, (field, value)
 
 
 def test_lists(served: Served) -> None:

@@ -140,6 +140,6 @@ def test_open_webui_and_librechat_bodies(served: Served) -> None:
             "user": "x",
         },
     ):
-        answer = served.http.post("/v1/images/generations", json=body, headers={"Authorization": "Bearer "})
+        answer = served.http.post("/v1/images/generations", json=body, headers={"Authorization": "Bearer"})
         assert answer.status_code == 200, answer.text
         assert answer.json()["data"][0]["b64_json"]
