@@ -15,6 +15,7 @@ from engines.single_file.configs import CONFIGS
 from engines.single_file.encoders import check_complete
 from engines.single_file.load import _plain
 from engines.single_file.weights import denoiser_names
+from tests.engines import original_headers as originals
 from tests.engines.identify.headers import fixture
 
 
@@ -55,3 +56,33 @@ def test_a_checkpoint_of_the_real_size_fits(name: str) -> None:
                 torch.float16,
             )
         )
+
+
+LARGE = REGISTRY.get("sd3").single_file
+PUBLISHED = {
+    "flux": ("flux", originals.flux(), {}),
+    "flux schnell": ("flux", originals.flux(guidance=False), {"guidance_embeds": False}),
+    "flux fill": ("flux", originals.flux(384), {"in_channels": 384}),
+    "chroma": ("chroma", originals.chroma(), {}),
+    "sd3 medium": ("sd3", originals.sd3(24, 13, True, 384), {}),
+    "sd3 large": ("sd3", originals.sd3(38, 0, True, 192), LARGE.sizes[0].configs["transformer"] if LARGE else {}),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_transformer_fits(name: str) -> None:
+    """On the meta device throughout: with memory behind them, these would take up to 24 GB."""
+    import json
+
+    import torch
+    from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
+
+    family, tensors, changes = PUBLISHED[name]
+    config = json.loads((CONFIGS / family / "transformer" / "config.json").read_text(encoding="utf-8")) | dict(changes)
+    class_name = config["_class_name"]
+    convert = SINGLE_FILE_LOADABLE_CLASSES[class_name]["checkpoint_mapping_fn"]
+    with torch.device("meta"):
+        part_class = getattr(importlib.import_module(PART_CLASSES[class_name]), class_name)
+        wanted = {key: value.shape for key, value in part_class.from_config(config).state_dict().items()}
+        given = convert({key: torch.empty(shape) for key, (_, shape) in tensors.items()}, config=config)
+    assert {key: value.shape for key, value in given.items()} == wanted
