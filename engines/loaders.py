@@ -62,7 +62,8 @@ def load_diffusers_folder(
         check()
         if name in family.optional_parts and not (record.path / name).is_dir():
             continue
-        parts[name] = _load_part(record, name, index.get(name), placement, {**PART_CLASSES, **family.part_modules})
+        classes = {**PART_CLASSES, **family.part_modules}
+        parts[name] = _load_part(record, name, index.get(name), placement, classes, check)
     return parts | {name: index[name] for name in family.options if name in index}
 
 
@@ -123,12 +124,19 @@ PART_CLASSES: Mapping[str, str] = {
 }
 
 
-def _load_part(record: ModelRecord, name: str, entry: Any, placement: Placement, classes: Mapping[str, str]) -> Any:
+def _load_part(
+    record: ModelRecord,
+    name: str,
+    entry: Any,
+    placement: Placement,
+    classes: Mapping[str, str],
+    check: Callable[[], None],
+) -> Any:
     folder = record.path / name
     if not folder.is_dir() or not isinstance(entry, list):
         raise UserError("model-part-missing", model=record.title, part=name)
     try:
-        return _from_folder(folder, name, entry[1], placement, classes)
+        return _from_folder(folder, name, entry[1], placement, classes, check)
     except EaselError:
         raise
     except Exception as error:  # the libraries raise whatever they like for a damaged file; the part is what matters
@@ -136,7 +144,14 @@ def _load_part(record: ModelRecord, name: str, entry: Any, placement: Placement,
         raise UserError("model-broken", model=record.title, part=name, why=_first_line(error)) from error
 
 
-def _from_folder(folder: Path, name: str, class_name: str, placement: Placement, classes: Mapping[str, str]) -> Any:
+def _from_folder(
+    folder: Path,
+    name: str,
+    class_name: str,
+    placement: Placement,
+    classes: Mapping[str, str],
+    check: Callable[[], None],
+) -> Any:
     if name == "scheduler":
         return _scheduler_config(folder)
     if class_name not in classes:
@@ -145,6 +160,11 @@ def _from_folder(folder: Path, name: str, class_name: str, placement: Placement,
     if name.startswith(("tokenizer", "image_processor", "feature_extractor", "processor", "guider")):
         return part_class.from_pretrained(folder, local_files_only=True)
     dtype = placement.torch_dtype(name)
+    if classes[class_name].startswith("diffusers"):
+        from engines.weights import load_module
+
+        if (module := load_module(part_class, folder, dtype, placement.device, check)) is not None:
+            return module
     part = part_class.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=dtype)
     return _aligned(part.to(placement.device).eval().requires_grad_(False))
 
