@@ -60,7 +60,7 @@ def _records(file: ModelFile, files: Sequence[ModelFile], chosen: dict[str, Path
         return
     _check_variants(file)
     if file.kind is Kind.FOLDER:
-        yield _record(file, "diffusers-folder", {})
+        yield _record(file, "diffusers-folder", {}, files)
         return
     if family(file.family).single_file is None:
         raise UserError("model-single-file-unsupported", model=file.path.name, family=family(file.family).title)
@@ -70,7 +70,7 @@ def _records(file: ModelFile, files: Sequence[ModelFile], chosen: dict[str, Path
     if missing:
         named = family(file.family).title
         raise UserError("model-parts-missing", model=file.path.name, family=named, parts=list(missing))
-    yield _record(file, "gguf" if file.identified.format == "gguf" else "single-file", sources)
+    yield _record(file, "gguf" if file.identified.format == "gguf" else "single-file", sources, files)
 
 
 def _check_variants(file: ModelFile) -> None:
@@ -82,7 +82,7 @@ def _check_variants(file: ModelFile) -> None:
             )
 
 
-def _record(file: ModelFile, loader: str, sources: dict[str, Path]) -> ModelRecord:
+def _record(file: ModelFile, loader: str, sources: dict[str, Path], files: Sequence[ModelFile]) -> ModelRecord:
     card = read_card(file.path)
     return ModelRecord(
         id=card.id or slug(file.name),
@@ -90,7 +90,7 @@ def _record(file: ModelFile, loader: str, sources: dict[str, Path]) -> ModelReco
         family=file.family,
         path=file.path,
         loader=loader,
-        weight_bytes=file.size + sum(_bytes(place) for place in sources.values()),
+        weight_bytes=file.size + _borrowed(file, sources, files),
         defaults=card.defaults,
         licence=card.licence,
         description=card.description,
@@ -110,6 +110,14 @@ def _fingerprint(file: ModelFile, sources: dict[str, Path]) -> str:
         stamp = file_stamp(place) if place.is_file() else folder_stamp(place)
         digest.update(f"{part} {place.name} {stamp}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
+
+
+def _borrowed(file: ModelFile, sources: dict[str, Path], files: Sequence[ModelFile]) -> int:
+    """Bytes of the parts from elsewhere. Of another checkpoint only what it has beside its own denoiser, which stays there."""
+    checkpoints = {each.path for each in files if each.kind is Kind.CHECKPOINT}
+    return sum(
+        max(0, _bytes(place) - file.size) if place in checkpoints else _bytes(place) for place in set(sources.values())
+    )
 
 
 def _bytes(place: Path) -> int:

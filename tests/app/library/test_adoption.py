@@ -69,6 +69,8 @@ def test_what_can_make_pictures_is_a_model(home: Path) -> None:
     assert set(records["alone.safetensors"].sources) == {"vae", "text_encoder", "text_encoder_2"}
     assert set(records["q.gguf"].sources) == {"vae", "text_encoder"}
     assert all(path.exists() for path in records["q.gguf"].sources.values())
+    # A checkpoint that lends its VAE and its text encoders is not counted whole, and not three times.
+    assert records["alone.safetensors"].weight_bytes <= records["base.safetensors"].weight_bytes
     assert len({record.id for record in store.all()}) == len(store.all())
     broken = {problem.path.name: problem.error.code for problem in store.problems}
     assert broken == {"page.safetensors": "model-is-something-else"}
