@@ -69,6 +69,8 @@ class Draft(BaseModel):
         shape = Shape.PICTURE if task.needs_image else self.shape
         if not task.needs_image and shape is Shape.PICTURE:
             shape = Shape.SQUARE
+        if task.makes_video and not self.task.makes_video and shape is Shape.SQUARE:
+            shape = Shape.WIDE  # what video models are trained on
         return self.with_(task=task, shape=shape, preset="" if task is not self.task else self.preset)
 
     def with_shape(self, shape: Shape, size: tuple[int, int]) -> Self:

@@ -33,10 +33,9 @@ from engines.api import (
     SEED_MAX,
     Artifact,
     EaselError,
-    FileMetadata,
     GenerationRequest,
     UserError,
-    picture_size,
+    frame_size,
     read_metadata,
 )
 
@@ -277,9 +276,7 @@ class HistoryStore:
 
     def _from_file(self, path: Path) -> Picture:
         media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        found, (width, height) = FileMetadata("unknown"), (0, 0)
-        if not media.startswith("video/"):
-            found, (width, height) = read_metadata(path), picture_size(path)
+        found, (width, height) = read_metadata(path), frame_size(path)
         request, said = found.request, found.settings
         return Picture(
             id=picture_id(path, self.outputs),

@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 
 from app.files import write_atomic
-from engines.api import EaselError, UserError, open_image
+from engines.api import EaselError, UserError, VideoFormat, is_video, last_frame, open_image, poster, save_video_as
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +39,30 @@ class ThumbnailStore:
             raise UserError("thumbnail-impossible", path=str(path), why=_why(error)) from error
         return kept
 
+    def as_video(self, path: Path, kind: VideoFormat) -> Path:
+        """The video as another kind of file, in the cache. Raises as `save_video_as` does."""
+        kept = self._kept(path, f".{kind}{kind.suffix}")
+        return kept if kept.exists() else save_video_as(path, kept, kind)
+
+    def last_frame(self, path: Path) -> Path:
+        """The last frame of a video as a PNG file in the cache. Raises as reading a video does."""
+        kept = self._kept(path, ".last.png")
+        if not kept.exists():
+            buffer = io.BytesIO()
+            last_frame(path).save(buffer, "PNG")
+            write_atomic(kept, buffer.getvalue())
+        return kept
+
+    def _kept(self, path: Path, ending: str) -> Path:
+        stat = path.stat()
+        key = f"{path.absolute()}\0{stat.st_size}\0{stat.st_mtime_ns}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / (hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest() + ending)
+
     def _small(self, path: Path) -> bytes:
         from PIL import Image
 
-        picture = open_image(path)
+        picture = poster(path) if is_video(path) else open_image(path)
         if max(picture.size) < self._side:  # pixels of a tiny picture stay pixels
             factor = self._side // max(picture.size)
             size = (picture.width * factor, picture.height * factor)
@@ -60,7 +80,7 @@ class ThumbnailStore:
 
     def tidy(self) -> None:
         """Remove the oldest thumbnails until the cache is within its limit."""
-        found = sorted(((path.stat(), path) for path in self._folder.glob("*.webp")), key=lambda each: each[0].st_mtime)
+        found = sorted(((path.stat(), path) for path in self._folder.glob("*.*")), key=lambda each: each[0].st_mtime)
         size = sum(stat.st_size for stat, _ in found)
         for stat, path in found:
             if size <= self._limit:

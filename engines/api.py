@@ -21,7 +21,7 @@ from engines.identify import Identified, Kind
 from engines.identify import identify as _identify
 from engines.interface import CancelToken, EngineInterface, RunContext
 from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata, read_metadata_of
-from engines.media.video_read import VideoFacts, is_video, poster, video_facts
+from engines.media.video_read import VideoFacts, frame_size, is_video, last_frame, poster, video_facts
 from engines.media.video_save_as import save_video_as
 from engines.messages import Message, languages, use_language
 from engines.options import Hires, LoraUse, Masking, Outpaint, Tiles
@@ -104,10 +104,12 @@ __all__ = [
     "families_with_variants",
     "family",
     "family_of",
+    "frame_size",
     "identify",
     "is_dynamic",
     "is_video",
     "languages",
+    "last_frame",
     "local_engine",
     "lora_text",
     "make_tiny_models",

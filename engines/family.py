@@ -246,6 +246,11 @@ class EngineFamily:
         return tuple(task for task in Task if task in self.pipelines)
 
     @property
+    def reads_words(self) -> bool:
+        """Whether a prompt means anything to its models."""
+        return self.text.tokens != 0
+
+    @property
     def key(self) -> str:
         """The id, with the variants that are applied: "family-fill"."""
         return "-".join((self.id, *self.variants))

@@ -164,7 +164,7 @@ def resolve_wishes(
     resolved = resolve(**wish, values=values)
     if seconds is not None:
         resolved = resolve(**wish, values={**values, **_frames(float(seconds), resolved)})
-    if not resolved.request.prompt.strip() and "prompt" not in values and replayed is None:
+    if needs_words(resolved) and "prompt" not in values and replayed is None:
         raise UserError("prompt-needed")
     return resolved
 
@@ -177,6 +177,13 @@ def _with_styles(services: Services, values: dict[str, Any], styles: list[str]) 
     prompt, negative = (str(values.get(name, "")) for name in ("prompt", "negative_prompt"))
     prompt, negative = StyleStore(services.paths.styles).apply(styles, prompt, negative)
     return {**values, "prompt": prompt, "negative_prompt": negative}
+
+
+def needs_words(resolved: Any) -> bool:
+    """Whether the prompt is empty although the model reads one."""
+    from engines.api import family_of
+
+    return not resolved.request.prompt.strip() and family_of(resolved.record).reads_words
 
 
 def _frames(seconds: float, resolved: Any) -> dict[str, int]:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from app.ui.words import Words
 from app.wishes import Shape
-from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest
+from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, VideoFormat
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,12 @@ class Slider:
 
     def update(self, situation: Situation) -> Any:
         """What makes the component fit the situation."""
+        low, step = self.low(situation.family), self.step(situation.family)
         return gr.update(
-            minimum=self.low(situation.family),
-            maximum=self.high(situation.family),
-            step=self.step(situation.family),
-            value=value_of(situation.request, self.field, self.low(situation.family)),
+            minimum=low,
+            maximum=max(self.high(situation.family), low + step),  # a slider without room is an error, even unseen
+            step=step,
+            value=value_of(situation.request, self.field, low),
             visible=self.shown(situation),
         )
 
@@ -62,7 +63,7 @@ class Choice:
     def update(self, situation: Situation) -> Any:
         """What makes the component fit the situation."""
         options = list(self.options(situation))
-        value = value_of(situation.request, self.field)
+        value = str(value_of(situation.request, self.field))
         return gr.update(choices=options, value=value, visible=self.shown(situation) and len(options) > 1)
 
 
@@ -83,7 +84,29 @@ class Switch:
         return gr.update(value=value is not None and value is not False, visible=self.shown(situation))
 
 
-Control = Slider | Choice | Switch
+@dataclass(frozen=True)
+class Length:
+    """How long a video is, in seconds: the lengths that the family makes, with their frames."""
+
+    field: str = "frames"
+
+    def make(self, words: Words) -> gr.Dropdown:
+        """The component, as yet without its lengths."""
+        return gr.Dropdown([], label=words("field.frames"), info=words("field.frames.info"), visible=False)
+
+    def update(self, situation: Situation) -> Any:
+        """The lengths for the family and the frames per second of the request."""
+        request, rules = situation.request, situation.family.video
+        if rules is None or not request.task.makes_video:
+            return gr.update(visible=False)
+        counts = {rules.frames_for(half / 2, request.fps) for half in range(1, 2 * LONGEST + 1)}
+        counts |= set(rules.nearest(request.frames))
+        lengths = [(f"{count / request.fps:.1f} s ({count})", count) for count in sorted(counts)]
+        return gr.update(choices=lengths, value=rules.nearest(request.frames)[0], visible=True)
+
+
+LONGEST = 20  # seconds that the list goes up to, where the family does
+Control = Slider | Choice | Switch | Length
 
 
 def value_of(request: GenerationRequest, field: str, otherwise: Any = None) -> Any:
@@ -104,7 +127,19 @@ def _own_size(situation: Situation) -> bool:
     return situation.shape is Shape.OWN
 
 
+def _makes_video(situation: Situation) -> bool:
+    return situation.request.task.makes_video
+
+
+def _can_be_told_motion(situation: Situation) -> bool:
+    return situation.family.video is not None and situation.family.video.motion
+
+
 CONTROLS: tuple[Control, ...] = (
+    Length(),
+    Slider("fps", lambda _: 1, lambda family: family.video.max_fps if family.video else 60, lambda _: 1, _makes_video),
+    Slider("motion", lambda _: 1, lambda _: 255, lambda _: 1, _can_be_told_motion),
+    Choice("video_format", lambda _: tuple(map(str, VideoFormat)), _makes_video),
     Slider("steps", lambda _: 1, lambda family: family.limits.max_steps, lambda _: 1),
     Slider("guidance", lambda _: 0, lambda family: family.limits.max_guidance, lambda _: 0.1),
     Slider(

@@ -22,7 +22,7 @@ from app.jobs import Job
 from app.remedies import remedies
 from app.services import Services
 from app.ui import painting
-from app.ui.controls import CONTROLS, Situation
+from app.ui.controls import CONTROLS, Length, Situation
 from app.ui.html import mount
 from app.ui.notices import notice
 from app.ui.pass_controls import PASSES, SHOWING, with_option
@@ -43,6 +43,7 @@ from engines.api import (
 
 log = logging.getLogger(__name__)
 
+SHAPING = frozenset({"sampler", "fps"})  # fields on which other controls depend
 COUNT_MAX = 8  # the slider's end; the command line goes further
 QUIET: dict[str, Any] = {
     "queue": False,
@@ -138,6 +139,7 @@ class GenerationForm:
             elem_id=f"{self._tab}-quality",
             elem_classes="chips",
         )
+        self.length = Length().make(words)
         self.count = gr.Slider(1, COUNT_MAX, step=1, label=words("form.count"), elem_id=f"{self._tab}-count")
 
     def _build_buttons(self) -> None:
@@ -151,7 +153,8 @@ class GenerationForm:
     def _build_advanced(self) -> None:
         words = self._words
         self.model = gr.Dropdown([], label=words("field.model"), info=words("field.model.info"))
-        self.controls = {control.field: control.make(words) for control in CONTROLS}
+        made = {control.field: control.make(words) for control in CONTROLS if not isinstance(control, Length)}
+        self.controls = {control.field: made.get(control.field, self.length) for control in CONTROLS}
         with gr.Row():
             self.seed = gr.Number(label=words("field.seed"), info=words("field.seed.info"), precision=0, minimum=0)
             self.keep_seed = gr.Checkbox(label=words("form.keep-seed"), info=words("form.keep-seed.info"))
@@ -196,7 +199,7 @@ class GenerationForm:
             component = getattr(self, name)
             component.input(partial(self._chosen, name), component, structural, **QUIET)
         for name, component in self.controls.items():
-            outputs = structural if name in SHOWING else None
+            outputs = structural if name in SHOWING | SHAPING else None
             component.input(partial(self._set_by_hand, name), component, outputs, **QUIET)
         if self.loras is not None:
             self.loras.input(self._loras_chosen, self.loras, None, **QUIET)
@@ -240,7 +243,7 @@ class GenerationForm:
 
     def _set_by_hand(self, name: str, value: Any) -> Any:
         self._keep(with_option(self.draft, name, value))
-        return list(self._structural_updates().values()) if name in SHOWING else None
+        return list(self._structural_updates().values()) if name in SHOWING | SHAPING else None
 
     def _loras_chosen(self, names: list[str]) -> Any:
         """A name, or a name with its weight behind a colon, as the prompt has it; what cannot be read is left out."""
@@ -307,9 +310,9 @@ class GenerationForm:
         return json.dumps({"id": uuid.uuid4().hex, "job": made[0].id}), made[0].request.seed
 
     def _submit(self, draft: Draft) -> Job:
-        if not draft.prompt.strip():
-            raise UserError("prompt-empty")
         resolved = self._resolver.resolve(usable(draft, self._services.models, self._services.presets))
+        if not draft.prompt.strip() and family_of(resolved.record).reads_words:
+            raise UserError("prompt-empty")
         return self._services.orchestrator.submit(resolved.request, resolved.record)
 
     def _guarded(self, act: Callable[[], object]) -> str:

@@ -9,7 +9,7 @@ from engines.identify.kinds import Kind
 from engines.records import TensorInfo, WeightsHeader
 
 # Small parts that are no weights; Easel brings them for the families whose words it has, see `resources/families`.
-WITHOUT_WEIGHTS = ("tokenizer", "scheduler", "processor", "feature_extractor", "guider")
+WITHOUT_WEIGHTS = ("tokenizer", "scheduler", "image_processor", "feature_extractor", "processor", "guider")
 
 
 def weight_parts(family: EngineFamily) -> tuple[str, ...]:

@@ -32,9 +32,12 @@ export function actions(tab, file, { favourite = false, onChange = () => {} } = 
     "div",
     { class: "row actions", role: "toolbar", "aria-label": t("picture.actions") },
     h("a", { class: "easel-button", href: `${file.url}?download=1`, download: file.name }, t("picture.save")),
-    button(t("picture.copy"), attempt(tab, () => copyPicture(file))),
+    isVideo(file) ? ["mp4", "gif"].map((kind) => saveAs(file, kind)) : null,
+    isVideo(file) ? null : button(t("picture.copy"), attempt(tab, () => copyPicture(file))),
     button(t("picture.show"), attempt(tab, () => post(`/pictures/${id}/show`))),
-    button(t("picture.input"), () => use(tab, file, "input")),
+    isVideo(file)
+      ? button(t("video.last-frame"), () => use(tab, file, "last-frame"))
+      : button(t("picture.input"), () => use(tab, file, "input")),
     isVideo(file) ? null : button(t("picture.inpaint"), () => use(tab, file, "inpaint")),
     isVideo(file) ? null : button(t("picture.extend"), () => use(tab, file, "outpaint")),
     isVideo(file) ? null : button(t("picture.upscale"), attempt(tab, () => post(`/pictures/${id}/upscale`))),
@@ -51,6 +54,10 @@ export function actions(tab, file, { favourite = false, onChange = () => {} } = 
     }), { image: "trash", quiet: true }),
   );
 }
+
+// The window's browser plays no H.264: files of that kind are for saving.
+const saveAs = (file, kind) =>
+  h("a", { class: "easel-button", href: `${file.url}/as/${kind}`, download: "" }, t("video.save-as", { kind: kind.toUpperCase() }));
 
 export function reuse(tab, file) {
   return h(

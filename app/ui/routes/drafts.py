@@ -99,6 +99,9 @@ def _use(desk: Desk, tab: str, draft: Draft, data: dict[str, Any]) -> tuple[str,
             return "image", _with_input(desk, desk.services.drafts.get("image"), given.path, Task.INPAINT)
         case "outpaint":
             return "image", _with_margins(desk, given.path)
+        case "last-frame":
+            last = desk.services.thumbnails.last_frame(given.path)
+            return "image", _with_input(desk, desk.services.drafts.get("image"), last, Task.IMAGE_TO_IMAGE)
         case "video":
             return "video", _with_input(desk, desk.services.drafts.get("video"), given.path, Task.IMAGE_TO_VIDEO)
         case "both":

@@ -10,6 +10,8 @@ from starlette.routing import Route
 from app.ui.routes import Desk, body, route, text
 from engines.api import UserError
 
+PREVIEW_TYPES = {".jpg": "jpeg", ".webp": "webp"}  # still pictures, and moving ones of videos
+
 
 def routes(desk: Desk) -> list[Route]:
     """The routes of this module."""
@@ -33,7 +35,7 @@ async def _preview(desk: Desk, request: Request) -> Response:
     path = desk.feed.preview(request.path_params["job"])
     if path is None or not path.is_file():
         raise UserError("picture-unknown", id=request.path_params["job"])
-    return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+    return FileResponse(path, media_type=f"image/{PREVIEW_TYPES[path.suffix]}", headers={"Cache-Control": "no-store"})
 
 
 async def _stop(desk: Desk, request: Request) -> Response:

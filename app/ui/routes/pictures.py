@@ -19,7 +19,7 @@ from app.history_export import export
 from app.receipts import differences
 from app.ui.routes import Desk, body, route, text
 from app.ui.views import day_title
-from engines.api import UserError, read_metadata
+from engines.api import UserError, VideoFormat, read_metadata
 
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 INLINE = ("image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "video/mp4", "video/webm")
@@ -31,6 +31,7 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/pictures/{id}", _picture, "GET"),
         route(desk, "/thumbnails/{id}", _thumbnail, "GET"),
         route(desk, "/pictures/{id}/show", _show_in_folder),
+        route(desk, "/pictures/{id}/as/{format}", _save_as, "GET"),
         route(desk, "/pictures/{id}/favourite", _favourite),
         route(desk, "/pictures/{id}/trash", _trash),
         route(desk, "/pictures/{id}/upscale", _upscale),
@@ -67,6 +68,17 @@ async def _thumbnail(desk: Desk, request: Request) -> Response:
 async def _show_in_folder(desk: Desk, request: Request) -> Response:
     await run_in_threadpool(system.show_file, _existing(desk, request).path)
     return JSONResponse({})
+
+
+async def _save_as(desk: Desk, request: Request) -> Response:
+    """The video as another kind of file, made now and kept in the cache."""
+    video = _existing(desk, request)
+    wanted = request.path_params["format"]
+    if wanted not in list(VideoFormat):
+        raise UserError("picture-unknown", id=wanted)
+    kind = VideoFormat(wanted)
+    path = await run_in_threadpool(desk.services.thumbnails.as_video, video.path, kind)
+    return FileResponse(path, media_type=kind.media_type, filename=f"{video.path.stem}{kind.suffix}")
 
 
 async def _show_outputs(desk: Desk, request: Request) -> Response:
