@@ -68,16 +68,16 @@ def _check_all(
     for each in families_with_variants():
         if not all(each.detection.variants[name].alone for name in each.variants):
             continue  # the model store lists no such model by itself
-        record = models.get(f"tiny-{each.key}")
         for task in each.tasks:
-            results.append(_check(engine, each, record, task, folder / f"{each.key}-{task}"))
+            results.append(_check(engine, each, models, task, folder / f"{each.key}-{task}"))
             on_result(results[-1])
     return results
 
 
-def _check(engine: WorkerEngine, each: EngineFamily, record: ModelRecord, task: Task, folder: Path) -> CheckResult:
+def _check(engine: WorkerEngine, each: EngineFamily, models: ModelStore, task: Task, folder: Path) -> CheckResult:
     started = time.perf_counter()
     try:
+        record = models.get(f"tiny-{each.key}")
         request = tiny_request(each, record, task)
         first, second = (_make(engine, record, request, folder / name) for name in ("first", "second"))
         problem = _problem(first, second, request)
