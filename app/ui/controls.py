@@ -63,7 +63,8 @@ class Choice:
     def update(self, situation: Situation) -> Any:
         """What makes the component fit the situation."""
         options = list(self.options(situation))
-        value = str(value_of(situation.request, self.field))
+        value = value_of(situation.request, self.field)
+        value = value if value is None else str(value)  # the page takes no enumerations
         return gr.update(choices=options, value=value, visible=self.shown(situation) and len(options) > 1)
 
 
