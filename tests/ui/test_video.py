@@ -38,8 +38,8 @@ def test_a_video_is_made_and_plays(browser: Browser, tmp_path: Path) -> None:
         assert film is not None
         page.wait_for_function("document.querySelector('#tab-video .stage video').readyState >= 2", timeout=WAIT)
         width, seconds, error = film.evaluate("v => [v.videoWidth, v.duration, v.error && v.error.message]")
-        assert (width, error) == (64, None)
-        assert 0.3 < seconds < 0.6, "nine frames at 24 a second"
+        assert (width, error) == (128, None), "the wide shape of a model of 64 pixels"
+        assert 3.9 < seconds < 4.2, "97 frames at 24 a second, the usual length of the family"
         film.evaluate("v => { v.muted = true; return v.play(); }")
         page.wait_for_function("document.querySelector('#tab-video .stage video').currentTime > 0", timeout=WAIT)
         page.wait_for_function("document.querySelectorAll('#tab-video .strip img').length > 0", timeout=WAIT)
