@@ -125,7 +125,8 @@ def _fill(file: Any, target: torch.Tensor) -> None:
     """Read exactly as many bytes as the tensor has. Raises `ValueError` when the file ends before."""
     if not target.numel():
         return
-    view = memoryview(target.view(-1).view(torch.uint8).numpy())
+    plain: Any = target.view(-1).view(torch.uint8).numpy()
+    view = memoryview(plain)
     while view:
         count = file.readinto(view)
         if not count:
