@@ -9,7 +9,8 @@ from pathlib import Path
 from engines.api import GenerationRequest, UserError, VideoFormat
 
 BYTES_PER_PIXEL = 4  # a PNG of noise, three bytes a pixel, with its frame and records
-# Bytes a pixel and frame for moving noise, the worst case; real videos need a tenth of it (measured at 256x256).
+# Bytes a pixel and frame for moving noise, the worst case that an encoder meets. Assumed with room to spare, not measured:
+# it only decides whether a job is refused for want of disk.
 VIDEO_BYTES_PER_PIXEL = {
     VideoFormat.WEBM: 1.0,
     VideoFormat.WEBM_AV1: 1.0,

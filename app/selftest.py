@@ -25,6 +25,8 @@ from engines.api import (
     read_metadata,
 )
 
+GIVEN = "given"  # an input of the request; the file itself is in the run's context
+
 
 @dataclass(frozen=True)
 class CheckResult:
@@ -92,7 +94,14 @@ def tiny_request(each: EngineFamily, record: ModelRecord, task: Task) -> Generat
     values["strength"] = 0.75  # of two steps, one is left
     if each.video is not None:
         values["frames"] = each.video.nearest(1)[0]
+        if each.video.last_image and task.needs_image:
+            values["last_image"] = GIVEN
+    values |= {name: GIVEN for name, needed in _needs(task).items() if needed}
     return GenerationRequest(task=task, model=record.id, prompt="a red apple", **values)
+
+
+def _needs(task: Task) -> dict[str, bool]:
+    return {"init_image": task.needs_image, "mask": task.needs_mask, "init_video": task.needs_video}
 
 
 def _make(engine: WorkerEngine, record: ModelRecord, request: GenerationRequest, folder: Path) -> Artifact:
@@ -105,14 +114,18 @@ def _make(engine: WorkerEngine, record: ModelRecord, request: GenerationRequest,
 def _inputs(request: GenerationRequest, folder: Path) -> dict[str, Path]:
     from PIL import Image
 
-    inputs: dict[str, Path] = {}
     size = (request.width, request.height)
-    if request.task.needs_image:
-        inputs["init_image"] = folder / "input.png"
-        Image.radial_gradient("L").resize(size).convert("RGB").save(inputs["init_image"])
-    if request.task.needs_mask:
-        inputs["mask"] = folder / "mask.png"
-        Image.linear_gradient("L").resize(size).point([0] * 128 + [255] * 128).save(inputs["mask"])
+    picture = Image.radial_gradient("L").resize(size).convert("RGB")
+    mask = Image.linear_gradient("L").resize(size).point([0] * 128 + [255] * 128)
+    inputs: dict[str, Path] = {}
+    for name in ("init_image", "last_image", "mask"):
+        if getattr(request, name) is not None:
+            inputs[name] = folder / f"{name}.png"
+            (mask if name == "mask" else picture).save(inputs[name])
+    if request.init_video is not None:
+        inputs["init_video"] = folder / "init_video.gif"
+        turned = [picture.rotate(10 * number) for number in range(request.frames)]
+        turned[0].save(inputs["init_video"], save_all=True, append_images=turned[1:], duration=100, loop=0)
     return inputs
 
 
