@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> int:
     failed = [" ".join(check) for check in CHECKS if run([str(BIN / check[0]), *check[1:]])]
     print(f"failed, see above: {', '.join(failed)}" if failed else "all checks are well", flush=True)
     selection = [] if everything else ["-m", "not long"]
-    tests = run([*screen(), sys.executable, "-m", "pytest", *selection, *rest])
+    # Two files at a time: half of the tests wait for other processes. The long sets measure, and run alone.
+    together = [] if everything else ["-n", "2", "--dist", "loadfile"]
+    tests = run([*screen(), sys.executable, "-m", "pytest", *selection, *together, *rest])
     return tests or int(bool(failed))
 
 
