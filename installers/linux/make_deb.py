@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from shared import ICONS, ID, ROOT, fill_in, kilobytes, say, version
 
-# Libraries that Qt and Chromium open by name while they run, so that no file says that it needs them.
-OPENED = ("libegl1", "libgl1", "libxcb1")
+# What Qt and Chromium open by name while they run, so that no file says that it needs it; the last one says where letters are.
+OPENED = ("libegl1", "libgl1", "libxcb1", "fontconfig-config")
 LEVEL = "7"  # of zstd: one level more costs twice the time for two percent
 CONTROL = """\
 Package: easel

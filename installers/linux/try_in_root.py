@@ -94,7 +94,7 @@ def files(root: Path) -> set[str]:
 
 
 def traces(before: set[str], root: Path) -> Iterator[str]:
-    """What is there now and was not before, but for lists that the system makes of everything that is installed."""
+    """What is there now and was not before, but for lists and caches that the system makes by itself."""
     made = (
         "mimeinfo.cache",
         "icon-theme.cache",
