@@ -15,12 +15,14 @@ from typing import Any
 
 import torch
 
+from engines.errors import UserError
 from engines.identify.safetensors import read_safetensors
 from engines.records import TensorInfo
 
 log = logging.getLogger(__name__)
 
 NAME = "diffusion_pytorch_model.safetensors"
+COUNTS = {"I64": torch.int64}  # counters of batch normalisation; they keep their dtype
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 CHUNK = 1 << 22  # bytes that are converted at a time: they stay in the processor's cache
 
@@ -54,7 +56,8 @@ def load_module(part_class: Any, folder: Path, dtype: torch.dtype, device: str, 
     for name in sorted(stored, key=lambda each: (stored[each].file, stored[each].start)):
         check()
         keep = dtype != torch.float32 and any(each in name.split(".") for each in high)
-        filled[name] = _read(stored[name], torch.float32 if keep else dtype, device)
+        wanted_dtype = torch.float32 if keep else dtype if stored[name].dtype.is_floating_point else stored[name].dtype
+        filled[name] = _read(stored[name], wanted_dtype, device)
     module.load_state_dict(filled, strict=True, assign=True)
     return module.to(device).eval().requires_grad_(False)
 
@@ -83,11 +86,15 @@ def _stored(folder: Path) -> dict[str, _Stored]:
     if not all(file.is_file() for file in files):
         return {}
     found = {name: each for file in files for name, each in _tensors(file)}
-    return found if all(each.dtype in DTYPES.values() for each in found.values()) else {}
+    plain = {*DTYPES.values(), *COUNTS.values()}
+    return found if all(each.dtype in plain for each in found.values()) else {}
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, _Stored]]:
-    header = read_safetensors(file)  # checked: sizes, offsets, overlaps
+    try:
+        header = read_safetensors(file)  # checked: sizes, offsets, overlaps
+    except UserError as error:
+        raise ValueError(error.message.cause) from error  # whoever loads the part says which one it is
     with file.open("rb") as reading:
         length = int.from_bytes(reading.read(8), "little")
         places = json.loads(reading.read(length))
@@ -96,7 +103,7 @@ def _tensors(file: Path) -> Iterator[tuple[str, _Stored]]:
 
 
 def _dtype(info: TensorInfo) -> torch.dtype:
-    return DTYPES.get(info.dtype, torch.uint8)
+    return (DTYPES | COUNTS).get(info.dtype, torch.uint8)
 
 
 def _read(stored: _Stored, dtype: torch.dtype, device: str) -> torch.Tensor:

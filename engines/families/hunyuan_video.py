@@ -14,6 +14,7 @@ from engines.family import (
     LatentFormat,
     Limits,
     MemoryFigures,
+    Negative,
     Signature,
     TextRules,
     TinyPart,
@@ -96,7 +97,7 @@ FAMILY = EngineFamily(
     memory=MemoryFigures(parameters=21.2, activation_bytes_per_pixel=15_000),
     tiny=_tiny("HunyuanVideoPipeline", {"guidance_embeds": True}),
     denoiser="transformer",
-    text=TextRules(returns=(), tokens=256),
+    text=TextRules(returns=(), tokens=256, negative=Negative.NONE),
     engine="engines.pipeline.video_engine:VideoEngine",
     guidance=Guidance(kind=GuidanceKind.EMBEDDED),
     changes={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from PIL import Image
 from engines.errors import Cancelled, ResourceError, UserError
 from engines.interface import CancelToken, RunContext
 from engines.media import read_metadata
+from engines.pipeline.passes.base import Pass
 from engines.records import ModelRecord
-from engines.registry import REGISTRY
 from engines.resident import ResidentEngine
 from engines.types import GenerationRequest, Progress, Stage, Task
 
@@ -344,15 +345,16 @@ def test_previews_are_small_pictures(
         assert picture.size == (256, 256)
 
 
-@pytest.mark.parametrize("family_id", [family.id for family in REGISTRY.all() if not family.text.weights])
+@pytest.mark.parametrize("family_id", [key for key in FAMILIES if key in TINY and not TINY[key].text.weights])
 def test_what_of_the_words_is_not_taken_is_said_aloud(
     engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts, family_id: str
 ) -> None:
     from engines.pipeline.encode import text_notes
 
     engine.load(tiny_models[family_id], context())
-    pipe = engine._engine._pipeline(tiny_request(family_id))  # pyright: ignore
-    family = REGISTRY.get(family_id)
+    inner: Any = engine._engine
+    request = tiny_request(family_id, task=TINY[family_id].tasks[0])
+    pipe, family = inner._pipeline(Pass(request, request.seed)), TINY[family_id]
     (note,) = text_notes(pipe, family, tiny_request(family_id, prompt="a (red:1.3) apple BREAK"))
     assert note.endswith("left out of the prompt: weights, BREAK")
     (note,) = text_notes(pipe, family, tiny_request(family_id, prompt="apple " * 3000))

@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from tests.profile import used_profile
 from tests.ui.conftest import Easel, Screen, eventually
 
 TABS = ("image", "video", "models", "presets", "history", "settings")
@@ -76,9 +77,7 @@ def test_the_shell_has_no_torch(own: Easel, browser: Browser) -> None:
 
 
 def test_the_window_speaks_another_language(own: Easel, browser: Browser) -> None:
-    settings = own.home / "config" / "settings.json"
-    settings.parent.mkdir(parents=True)
-    settings.write_text('{"schema_version": 1, "language": "de"}')
+    used_profile(own.home, language="de")
     own.start()
     screen = Screen(browser.new_context().new_page()).open(own.address)
     expect(screen.page.locator("html")).to_have_attribute("lang", "de")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from engines.errors import UserError
 from engines.interface import RunContext
 from engines.records import ModelRecord
 from engines.registry import REGISTRY, create_pipeline
@@ -170,8 +171,9 @@ def test_clip_skip_changes_the_picture(make: Callable[..., bytes], family_id: st
     assert make(family_id, clip_skip=2) != make(family_id)
 
 
-def test_networks_are_no_words(make: Callable[..., bytes]) -> None:
-    assert make("sd15", prompt="a cat<lora:film:0.8>") == make("sd15", prompt="a cat")
+def test_a_network_that_is_not_there_is_told_by_its_name(make: Callable[..., bytes]) -> None:
+    with pytest.raises(UserError, match="film"):
+        make("sd15", prompt="a cat<lora:film:0.8>")
 
 
 def test_sixteen_seeds_encode_their_words_once(encodings: list[str], make: Callable[..., bytes]) -> None:
