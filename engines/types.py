@@ -158,6 +158,9 @@ class GenerationRequest(BaseModel):
     scheduler: str = Field(description="noise schedule name")
     seed: int = Field(ge=0, le=SEED_MAX, description="image i of a job uses seed + i")
     count: int = Field(default=1, ge=1, description="pictures in this job")
+    batch: int = Field(
+        default=1, ge=1, le=16, description="pictures denoised together; each is its own seed's to within rounding"
+    )
     texts: tuple[tuple[str, str], ...] = Field(
         default=(), description="prompt and negative prompt of each picture, where chance in them is settled"
     )
@@ -195,7 +198,7 @@ class GenerationRequest(BaseModel):
     def image(self, index: int) -> Self:
         """The request that makes image `index` (from 0) alone: its own seed and its own settled words."""
         prompt, negative = self.texts[index] if index < len(self.texts) else (self.prompt, self.negative_prompt)
-        changes = {"seed": self.seed_of(index), "count": 1, "texts": ()}
+        changes = {"seed": self.seed_of(index), "count": 1, "batch": 1, "texts": ()}
         return self.with_(**changes, prompt=prompt, negative_prompt=negative)
 
     @property

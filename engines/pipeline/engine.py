@@ -18,6 +18,7 @@ from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.loaders import load_model
 from engines.media.infotext import LORA
+from engines.pipeline.ahead import denoise_together, together
 from engines.pipeline.arguments import call_arguments
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
 from engines.pipeline.decode import check_latents, decode, is_out_of_memory
@@ -39,6 +40,8 @@ from engines.types import Artifact, GenerationRequest, GenerationResult, Progres
 
 log = logging.getLogger(__name__)
 
+BATCHED = "denoised together with others; alone it is the same to within rounding"
+
 
 class DiffusersEngine:
     """Implements `EngineInterface` for families whose work is done by diffusers pipelines."""
@@ -53,6 +56,7 @@ class DiffusersEngine:
         self._loras = LoraStack()
         self._lora_hashes: dict[str, str] = {}
         self._words: Any = ()  # the LoRAs under which the kept texts were encoded
+        self._ahead: dict[int, torch.Tensor] = {}  # latents of pictures that were denoised together, by index
         self._encodings: TextEncodings | None = None
         self._previewer = Previewer(family.latent)
 
@@ -78,8 +82,10 @@ class DiffusersEngine:
         """See `EngineInterface.generate`. Peak memory is this process's, graphics memory where there is a card."""
         seconds: dict[str, float] = {}
         artifacts = []
+        self._ahead = {}
         with _out_of_memory_said_plainly(request):
             for index in range(ctx.first_image, request.count):
+                self._denoise_ahead(request, index, ctx, seconds)
                 single = request.image(index)
                 artifacts.append(self._picture(single, index, request.count, ctx, seconds))
                 ctx.on_artifact(artifacts[-1])
@@ -90,7 +96,7 @@ class DiffusersEngine:
     ) -> Artifact:
         if (path := _picture_path(ctx, request, index)).is_file():
             return _finished_before(path, request, index)
-        notes: list[str] = []
+        notes = [BATCHED] if index in self._ahead else []
         plan = make_plan(request, self.family, ctx, lambda latents, made_for: self._decode(latents, made_for, notes))
         carried = self._run(plan, request, index, images, ctx, seconds)
         ctx.check_cancelled()
@@ -101,6 +107,34 @@ class DiffusersEngine:
         with _clock(seconds, Stage.SAVE):
             notes = [*text_notes(self._pipe, self.family, request), *notes]
             return self._save(picture, tuple(notes), request, index, ctx)
+
+    def _denoise_ahead(
+        self, request: GenerationRequest, index: int, ctx: RunContext, seconds: dict[str, float]
+    ) -> None:
+        """Where pictures are to be made together: the latents of this one and the next, kept until each one's turn."""
+        group = together(request, self.family, index) if index not in self._ahead else []
+        if not group or _picture_path(ctx, request, index).is_file() or ctx.checkpoint.is_file():
+            return
+        pipe = self._pipeline(Pass(group[0], group[0].seed))
+        if hasattr(pipe.scheduler, "noise_sampler_seed"):
+            return  # it draws one noise for all
+        self._use_loras(pipe, group[0], ctx)
+        assert self._encodings is not None, "load comes before generate"
+        ctx.on_progress(Progress(Stage.ENCODE, image=index, images=request.count))
+        with _clock(seconds, Stage.ENCODE):
+            words = self._encodings.get(pipe, group[0])
+        see = self._previewer.of(self._space(group[0]))
+        try:
+            with _clock(seconds, Stage.DENOISE):
+                made = denoise_together(
+                    pipe, self.family, group, index, request.count, words, self._denoisers, see, ctx
+                )
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            log.warning("pictures=%d did not fit in memory together, they are made one by one", len(group))
+            return
+        self._ahead = dict(enumerate(made, index))
 
     def _run(
         self,
@@ -196,6 +230,8 @@ class DiffusersEngine:
         found = [(name, path.stat()) for name, path in sorted(ctx.files.items()) if path.is_file()]
         files = [(name, facts.st_size, facts.st_mtime_ns) for name, facts in found]
         key = checkpoint_key(request, f"{self._record.fingerprint} {files}")
+        if index in self._ahead:
+            return Checkpoint(key, index, 0, True, self._ahead.pop(index), torch.empty(0))
         found = load_checkpoint(ctx.checkpoint, key, index, self._device)
         if found:
             log.info("resume image=%d part=%d calls=%d denoised=%s", index, found.part, found.calls, found.denoised)
