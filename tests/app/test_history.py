@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -19,7 +20,9 @@ from app.history import HistoryStore, Picture, Query, picture_id
 from app.jobs import Job, Queued
 from engines.api import Artifact, Cancelled, UserError
 from engines.media import save_picture
+from engines.media.video_write import VideoWriter
 from engines.records import ModelRecord
+from engines.types import VideoFormat
 from tests.app.test_ledger import REQUEST
 
 RECORD = ModelRecord("starter", "Starter", "sd15", Path("/somewhere/starter"), "diffusers-folder", 0)
@@ -225,8 +228,11 @@ def test_links_out_of_the_folder_are_not_followed(outputs: Path, tmp_path: Path)
 def test_what_easel_did_not_make_is_listed_with_what_is_known(outputs: Path) -> None:
     for suffix in ("jpg", "jpeg", "webp", "gif"):
         Image.new("RGB", (8, 4)).save(outputs / f"x.{suffix}")
-    for suffix in ("mp4", "webm"):
-        (outputs / f"x.{suffix}").write_bytes(b"frames")
+    for video_format in (VideoFormat.MP4, VideoFormat.WEBM):
+        writer = VideoWriter(outputs / f"x.{video_format}", video_format, (64, 64), 8, {})
+        writer.write(np.zeros((3, 64, 64, 3), np.uint8))
+        writer.finish()
+    (outputs / "broken.mp4").write_bytes(b"frames")
     (outputs / "notes.txt").write_text("no picture")
     (outputs / ".hidden.png").write_bytes(b"half")
     os.utime(outputs / "x.jpg", (NOON, NOON))

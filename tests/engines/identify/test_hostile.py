@@ -124,7 +124,7 @@ def test_a_header_of_the_largest_size_is_refused_or_read_in_time(tmp_path: Path)
     ):
         started = time.process_time()
         told(put(tmp_path / "x", lying(len(data), data, 8)))
-        assert time.process_time() - started < 1.0, data[:20]
+        assert time.process_time() - started < 10.0, data[:20]  # without limits: 53 s and more
 
 
 class Canary:
@@ -232,7 +232,7 @@ def test_a_gguf_that_hangs_the_usual_reader(tmp_path: Path) -> None:
         started = time.process_time()
         found = told(put(tmp_path / "x", b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + keys))
         assert found.problem is not None
-        assert time.process_time() - started < 0.2
+        assert time.process_time() - started < 5.0  # without limits: over 30 s
 
 
 def all_told(files: Iterable[bytes], path: Path) -> float:
