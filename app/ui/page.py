@@ -58,7 +58,9 @@ def _nothing_yet(words: Words, tab: str, tasks: tuple[Task, ...]) -> str:
     way_out = words(f"{tab}.none.families", families=", ".join(known)) if known else words(f"{tab}.none.no-family")
     return (
         f'<section class="empty" data-easel="empty"><h2>{words(f"{tab}.none.title")}</h2>'
-        f"<p>{words(f'{tab}.none.text')}</p><p>{way_out}</p></section>"
+        f"<p>{words(f'{tab}.none.text')}</p><p>{way_out}</p>"
+        f'<p><button type="button" class="easel-button primary" data-command="models-{tab}">{words(f"{tab}.none.get")}</button></p>'
+        "</section>"
     )
 
 

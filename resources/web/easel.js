@@ -11,7 +11,7 @@ import { makeStrip } from "./strip.js";
 import { makeStatus, markBusy, stopRunning } from "./status.js";
 import { makePresetRow, makePresetsTab } from "./presets.js";
 import { makeHistory } from "./history.js";
-import { makeModelsTab } from "./models.js";
+import { makeModelsTab, showModels } from "./models.js";
 import { startWizard } from "./wizard.js";
 import { openReport } from "./report.js";
 import { countTokens } from "./tokens.js";
@@ -24,6 +24,8 @@ const commands = {
   outputs: () => post("/outputs/show").catch(() => {}),
   stop: stopRunning,
   about: () => openTab("settings"),
+  "models-image": () => showModels("image"),
+  "models-video": () => showModels("video"),
   async new() {
     openTab("image");
     await change("image", { action: "new" });

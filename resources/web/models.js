@@ -4,7 +4,7 @@ import { h, button, replace, dialog } from "./dom.js";
 import { t } from "./words.js";
 import { get, post } from "./api.js";
 import * as feed from "./feed.js";
-import { change } from "./form.js";
+import { change, openTab } from "./form.js";
 import { toast } from "./notice.js";
 import { confirmDownload, downloadList, errorBelow } from "./downloads.js";
 import { folderRows } from "./folders.js";
@@ -40,13 +40,36 @@ export function makeModelsTab(element) {
 
 const makesOf = (id) => known.models.find((model) => model.id === id)?.makes ?? "image";
 
+// The catalogue of what makes pictures or videos: the way out of a tab that has no model. The tab may be opened for the
+// first time by this, so the wish waits until its catalogue is there.
+let wanted = null;
+
+export function showModels(makes) {
+  wanted = makes;
+  openTab("models");
+  showWanted();
+}
+
+function showWanted() {
+  const kind = document.querySelector("#catalogue-kind");
+  if (!kind || wanted === null) return;
+  kind.value = wanted;
+  wanted = null;
+  kind.dispatchEvent(new Event("change"));
+  kind.closest("section").scrollIntoView({ block: "start" });
+}
+
+function kindSelect(id) {
+  const kinds = ["all", "image", "video"].map((kind) => h("option", { value: kind === "all" ? "" : kind }, t(`models.kind.${kind}`)));
+  return h("select", { id, "aria-label": t("models.kind") }, kinds);
+}
+
 // What is here
 
 function installed() {
   const trouble = h("div", {});
   const search = h("input", { type: "search", id: "models-search", placeholder: t("models.search"), "aria-label": t("models.search") });
-  const kinds = ["all", "image", "video"].map((kind) => h("option", { value: kind === "all" ? "" : kind }, t(`models.kind.${kind}`)));
-  const kind = h("select", { id: "models-kind", "aria-label": t("models.kind") }, kinds);
+  const kind = kindSelect("models-kind");
   const list = h("div", { class: "model-list" });
   redraw = () => {
     const words = search.value.toLowerCase().split(/\s+/u).filter(Boolean);
@@ -113,19 +136,22 @@ function more() {
   const section = h("section", { "aria-label": t("models.more") }, h("h3", {}, t("models.more")), h("p", { class: "hint" }, t("models.more.text")));
   const trouble = h("div", {});
   const search = h("input", { type: "search", id: "catalogue-search", placeholder: t("models.catalogue.search"), "aria-label": t("models.catalogue.search") });
+  const kind = kindSelect("catalogue-kind");
   const fitting = h("input", { type: "checkbox", id: "catalogue-fitting", checked: true });
   const list = h("div", { class: "catalogue" });
   let entries = [];
   const draw = () => {
     const words = search.value.toLowerCase().split(/\s+/u).filter(Boolean);
     const shown = entries.filter((entry) => words.every((word) => `${entry.title} ${entry.summary} ${entry.repository}`.toLowerCase().includes(word)));
-    replace(list, shown.filter((entry) => !fitting.checked || (entry.known && entry.fit !== "too-big")).map((entry) => entryCard(entry, trouble)));
+    const fits = (entry) => (!kind.value || entry.makes === kind.value) && (!fitting.checked || (entry.known && entry.fit !== "too-big"));
+    replace(list, shown.filter(fits).map((entry) => entryCard(entry, trouble)));
   };
   search.addEventListener("input", draw);
+  kind.addEventListener("change", draw);
   fitting.addEventListener("change", draw);
-  get("/models/catalogue").then((found) => { entries = found.entries; draw(); }).catch((error) => errorBelow(trouble, error));
+  get("/models/catalogue").then((found) => { entries = found.entries; draw(); showWanted(); }).catch((error) => errorBelow(trouble, error));
   section.append(
-    h("div", { class: "row filters" }, search, h("label", { class: "check" }, fitting, t("models.fitting"))),
+    h("div", { class: "row filters" }, search, kind, h("label", { class: "check" }, fitting, t("models.fitting"))),
     trouble, list,
     asked("address", "models.look-up", (address) => confirmDownload({ address })),
     asked("import", "models.import.do", importFrom));
