@@ -53,7 +53,7 @@ class History {
       { class: "row filters", role: "search" },
       search, task, this.model, this.lora, this.board, day("since"), day("until"),
       h("label", { class: "check" }, favourites, t("history.favourites")),
-      button(t("history.export"), () => this.export(), { quiet: true }),
+      button(t("history.export"), () => this.export(), { image: "download", quiet: true }),
       button(t("history.rebuild"), () => this.rebuild(), { image: "reload", quiet: true }),
     );
   }
@@ -145,7 +145,7 @@ class History {
   boardRow(each, close) {
     const names = [...this.board.options].map((option) => option.value).filter(Boolean);
     const list = h("datalist", { id: "boards" }, names.map((value) => h("option", { value })));
-    const name = h("input", { list: "boards", placeholder: t("board.name"), "aria-label": t("board.name") });
+    const name = h("input", { type: "text", list: "boards", placeholder: t("board.name"), "aria-label": t("board.name") });
     const put = (board, remove) => async () => {
       if (!board()) return name.focus();
       try {

@@ -13,7 +13,7 @@ export function picture(file, text) {
   return h("img", { src: file.url, alt: text, width: file.width, height: file.height, class: small(file) });
 }
 
-// A picture of few pixels is shown large and with its pixels, not blurred over the whole window.
+// A picture of few pixels is shown larger than it is, but not over the whole window.
 const small = (file) => (Math.max(file.width, file.height) <= 128 ? "small" : null);
 
 const attempt = (tab, run) => async () => {
@@ -39,7 +39,7 @@ export function actions(tab, file, { favourite = false, onChange = () => {} } = 
       ? button(t("video.last-frame"), () => use(tab, file, "last-frame"))
       : button(t("picture.input"), () => use(tab, file, "input")),
     isVideo(file) ? null : button(t("picture.inpaint"), () => use(tab, file, "inpaint")),
-    isVideo(file) ? null : button(t("picture.extend"), () => use(tab, file, "outpaint")),
+    isVideo(file) ? null : button(t("picture.extend"), async () => (await use(tab, file, "outpaint")) && toast(t("picture.extend.said"))),
     isVideo(file) ? null : button(t("picture.upscale"), attempt(tab, () => post(`/pictures/${id}/upscale`))),
     isVideo(file) ? null : button(t("picture.redraw"), attempt(tab, () => post(`/pictures/${id}/upscale`, { redrawn: true }))),
     button(t("picture.vary"), () => changeAndGenerate(tab, { action: "use", picture: id, what: "vary" })),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
@@ -279,6 +281,105 @@ def test_history_finds_stars_compares_and_gives_back(screen: Screen) -> None:
     screen.page.get_by_role("dialog").get_by_role("button", name="Use all settings").click()
     expect(screen.page.locator("#image-prompt textarea")).to_have_value("an orange balloon")
     expect(screen.page.locator("#tab-image-button")).to_have_attribute("aria-selected", "true")
+
+
+def test_history_is_sorted_into_boards_and_exported(screen: Screen, tmp_path: Path) -> None:
+    import zipfile
+
+    screen.page.get_by_role("radio", name="Draft").check()
+    screen.generate("a kite for the board")
+    screen.tab("history")
+    screen.page.fill("#history-search", "kite for the board")
+    tiles = screen.page.locator(".tile")
+    expect(tiles).to_have_count(1)
+    tiles.first.get_by_role("button", name="Open").click()
+    dialog = screen.page.get_by_role("dialog")
+    dialog.get_by_label("A board's name").fill("Kites")
+    dialog.get_by_role("button", name="Put on board").click()
+    screen.page.fill("#history-search", "")
+    screen.page.get_by_label("Any board").select_option("Kites")
+    expect(tiles).to_have_count(1)
+    with screen.page.expect_download() as download:
+        screen.page.get_by_role("button", name="Export these").click()
+    archive = tmp_path / "selection.zip"
+    download.value.save_as(archive)
+    with zipfile.ZipFile(archive) as inside:
+        assert sum(name.endswith(".png") for name in inside.namelist()) == 1
+    tiles.first.get_by_role("button", name="Open").click()
+    dialog.get_by_role("button", name="Take off").click()
+    screen.page.fill("#history-search", "kite for the board")
+    expect(tiles).to_have_count(1)
+
+
+def test_history_is_filtered_by_kind_model_and_day(screen: Screen) -> None:
+    screen.page.get_by_role("radio", name="Draft").check()
+    screen.generate("a filtered lantern")
+    screen.tab("history")
+    screen.page.fill("#history-search", "filtered lantern")
+    tiles = screen.page.locator(".tile")
+    expect(tiles).to_have_count(1)
+    kind = screen.page.get_by_label("Everything")
+    kind.select_option("Inpaint")
+    expect(tiles).to_have_count(0)
+    kind.select_option("Text to image")
+    expect(tiles).to_have_count(1)
+    screen.page.get_by_label("All models").select_option("starter")
+    expect(tiles).to_have_count(1)
+    until = screen.page.get_by_label("to", exact=True)
+    until.fill("2020-01-01")
+    expect(tiles).to_have_count(0)
+    until.fill("")
+    expect(tiles).to_have_count(1)
+
+
+def test_a_picture_is_enlarged_and_extended(screen: Screen, easel: Easel) -> None:
+    screen.page.get_by_role("radio", name="Draft").check()
+    screen.generate("a small cat")
+    before = screen.made()
+    screen.page.get_by_role("button", name="Enlarge", exact=True).click()
+    screen.wait_for_pictures(before + 1)
+    with Image.open(outputs(easel)[-1]) as enlarged:
+        assert enlarged.size == (128, 128)
+    screen.page.locator(".strip .thumbnail").nth(1).click()
+    screen.page.get_by_role("button", name="Extend", exact=True).click()
+    expect(screen.page.get_by_role("radio", name="Inpaint", exact=True)).to_be_checked()
+    screen.page.wait_for_timeout(1500)
+    screen.page.click("#image-generate")
+    screen.wait_for_pictures(before + 2)
+    with Image.open(outputs(easel)[-1]) as extended:
+        assert extended.size == (192, 192)
+
+
+def test_a_second_pass_is_asked_for_in_the_form(screen: Screen, easel: Easel) -> None:
+    screen.page.get_by_role("radio", name="Draft").check()
+    screen.page.click("#image-advanced button")
+    screen.page.get_by_role("button", name="Second pass, masks").click()
+    screen.page.get_by_role("checkbox", name="Second pass").check()
+    expect(screen.page.get_by_label("Larger by").first).to_be_visible()
+    screen.generate("a star seen twice")
+    request = read_metadata(outputs(easel)[-1]).request
+    assert request is not None and request.hires is not None
+    with Image.open(outputs(easel)[-1]) as picture:
+        assert picture.width > request.width
+
+
+def test_other_programs_are_let_in_by_a_switch(screen: Screen) -> None:
+    import httpx
+
+    screen.tab("settings")
+    screen.page.get_by_role("button", name="Use from other programs").click()
+    switch = screen.page.get_by_label("Let programs on this computer use Easel")
+    switch.check()
+    examples = screen.page.locator("#api-examples")
+    expect(examples).to_contain_text("curl")
+    found = re.search(r"It is at (http://127\.0\.0\.1:\d+)", examples.inner_text())
+    assert found is not None
+    options = httpx.get(f"{found[1]}/sdapi/v1/options")
+    assert options.status_code == 200 and "sd_model_checkpoint" in options.json()
+    switch.uncheck()
+    expect(examples).to_contain_text("switched off")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{found[1]}/sdapi/v1/options")
 
 
 def test_the_debug_report_is_shown_first_and_saved_without_what_is_unticked(screen: Screen, easel: Easel) -> None:
