@@ -56,11 +56,11 @@ def _nothing_yet(words: Words, tab: str, tasks: tuple[Task, ...]) -> str:
     """What the tab is for, and what is missing: an empty place that teaches."""
     known = families_for(tasks)
     way_out = words(f"{tab}.none.families", families=", ".join(known)) if known else words(f"{tab}.none.no-family")
+    get = words(f"{tab}.none.get")
     return (
         f'<section class="empty" data-easel="empty"><h2>{words(f"{tab}.none.title")}</h2>'
         f"<p>{words(f'{tab}.none.text')}</p><p>{way_out}</p>"
-        f'<p><button type="button" class="easel-button primary" data-command="models-{tab}">{words(f"{tab}.none.get")}</button></p>'
-        "</section>"
+        f'<p><button type="button" class="easel-button primary" data-command="models-{tab}">{get}</button></p></section>'
     )
 
 
