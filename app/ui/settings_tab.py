@@ -107,7 +107,7 @@ class SettingsTab:
         return (
             f"<h2>{words('about.title')}</h2><p>Easel {facts['easel']}. {words('about.licence')}</p>"
             f"<h3>{words('about.privacy')}</h3><p>{words('about.privacy.text')}</p>"
-            f"<h3>{words('settings.folders')}</h3><dl>{self._folders()}</dl>"
+            f"<h3>{words('settings.folders')}</h3>" + '<div data-easel="storage"></div>'
             f"<h3>{words('about.shortcuts')}</h3><dl>{keys}</dl>"
             f"<h3>{words('about.help')}</h3><p>{words('about.help.text')}</p>"
             f'<p><button type="button" class="easel-button" data-command="report">{words("menu.report")}</button> '
@@ -115,19 +115,6 @@ class SettingsTab:
             f"<details><summary>{words('about.versions')}</summary><p>{escape(versions)}, Python {facts['python']}, "
             f"{escape(str(facts['system']))}</p></details>"
             f"<details><summary>{words('about.licences')}</summary><pre>{escape(_licences())}</pre></details>"
-        )
-
-    def _folders(self) -> str:
-        """Where things lie, and how much room is left there."""
-        services = self._services
-        places = {
-            "outputs": services.outputs.folder,
-            "models": services.paths.models,
-            "data": services.paths.data,
-            "logs": services.paths.logs,
-        }
-        return "".join(
-            f"<dt>{self._words(f'folder.{name}')}</dt><dd>{escape(str(place))}</dd>" for name, place in places.items()
         )
 
 

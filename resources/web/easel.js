@@ -13,6 +13,7 @@ import { makePresetRow, makePresetsTab } from "./presets.js";
 import { makeHistory } from "./history.js";
 import { makeModelsTab, showModels } from "./models.js";
 import { startWizard } from "./wizard.js";
+import { makeStorage } from "./storage.js";
 import { openReport } from "./report.js";
 import { countTokens } from "./tokens.js";
 import { makeGridButton, watchGrids } from "./grid.js";
@@ -72,6 +73,7 @@ async function start() {
   place("models", makeModelsTab);
   place("history", makeHistory);
   place("grid", makeGridButton);
+  place("storage", makeStorage);
   watchPlaces();
   watchKeys();
   watchDrops();

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from app import machine, system
 from app.places import readable
 from app.report import Report, build_report, read_jobs
+from app.storage import Room, clear_cache, rooms
 from app.ui.routes import Desk, body, route, text
 from engines.api import UserError
 
@@ -30,6 +31,8 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/report", _save_report),
         route(desk, "/report/show", _show_report),
         route(desk, "/loaded", _loaded),
+        route(desk, "/storage", _storage, "GET"),
+        route(desk, "/storage/clear", _clear_storage),
     ]
 
 
@@ -52,6 +55,29 @@ def _facts(desk: Desk) -> dict[str, Any]:
         device = desk.words("status.cpu", free=readable(memory.available))
     models = desk.services.models.all()
     return {"device": device, "model": desk.services.models.default().title if models else ""}
+
+
+async def _storage(desk: Desk, request: Request) -> Response:
+    """How much room Easel's folders take."""
+    services = desk.services
+    found = await run_in_threadpool(rooms, services.paths, services.outputs.folder)
+    return JSONResponse({"rooms": [_room_view(desk, each) for each in found]})
+
+
+def _room_view(desk: Desk, room: Room) -> dict[str, str]:
+    used = readable(room.used)
+    return {
+        "name": desk.words(f"folder.{room.name}"),
+        "path": str(room.path),
+        "used": used if room.whole else desk.words("storage.more", used=used),
+        "free": desk.words("storage.free", free=readable(room.free)),
+    }
+
+
+async def _clear_storage(desk: Desk, request: Request) -> Response:
+    """Thumbnails and exports go; they are made again when somebody looks."""
+    freed = await run_in_threadpool(clear_cache, desk.services.paths)
+    return JSONResponse({"said": desk.words("storage.cleared", freed=readable(freed))})
 
 
 async def _loaded(desk: Desk, request: Request) -> Response:
