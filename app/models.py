@@ -87,13 +87,15 @@ class ModelStore:
             raise UserError("model-unknown", name=str(path), nearest="none")
         return found
 
-    def find_file(self, name: str, kind: Kind) -> ModelFile | None:
-        """The file of this kind that a person or a prompt calls `name`, with or without its ending, in any case."""
+    def find_file(self, name: str, kind: Kind, family: str = "") -> ModelFile | None:
+        """The file of this kind that a person or a prompt calls `name`, with or without its ending, in any case.
+
+        Of several with that name, one of `family` before the others.
+        """
         wanted = name.strip().casefold()
-        for file in self.files(kind):
-            if wanted in (file.name.casefold(), file.path.name.casefold()):
-                return file
-        return None
+        found = [file for file in self.files(kind) if wanted in (file.name.casefold(), file.path.name.casefold())]
+        fitting = (file for file in found if family in {file.family, *dict(file.identified.fits)})
+        return next(fitting, next(iter(found), None))
 
     def fillers(self, file: ModelFile, part: str) -> tuple[Path, ...]:
         """What on this machine has the `part` that `file` lacks, the likeliest first."""

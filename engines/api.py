@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engines.errors import (
@@ -17,15 +17,24 @@ from engines.errors import (
 from engines.family import EngineFamily, Limits
 from engines.header import read_header, read_json
 from engines.identify import VERSION as IDENTIFY_VERSION
-from engines.identify import Identified, Kind
+from engines.identify import Identified, Kind, read_weights_header
 from engines.identify import identify as _identify
 from engines.interface import CancelToken, EngineInterface, RunContext
 from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata, read_metadata_of
 from engines.media.video_read import VideoFacts, frame_size, is_video, last_frame, poster, video_facts
 from engines.media.video_save_as import save_video_as
 from engines.messages import Message, languages, use_language
-from engines.options import Hires, LoraUse, Masking, Outpaint, Tiles
-from engines.prompt import is_dynamic, lora_text, parse_lora, settle, used_loras
+from engines.options import EMBEDDING, Hires, LoraUse, Masking, Outpaint, Tiles
+from engines.prompt import (
+    is_dynamic,
+    is_ordinary_word,
+    lora_text,
+    named_embeddings,
+    parse_lora,
+    settle,
+    used_embeddings,
+    used_loras,
+)
 from engines.prompt.tokens import TokenCount
 from engines.prompt.tokens import count_tokens as _count_tokens
 from engines.records import ModelHeader, ModelRecord
@@ -52,6 +61,7 @@ from engines.video_rules import VideoRules
 from engines.worker.host import WorkerEngine
 
 __all__ = [
+    "EMBEDDING",
     "INPUT_FIELDS",
     "LATENT_FILTERS",
     "PIXEL_FILTERS",
@@ -100,6 +110,7 @@ __all__ = [
     "default_schedule",
     "detect_family",
     "detection_mark",
+    "embedding_shape",
     "families",
     "families_with_variants",
     "family",
@@ -107,12 +118,14 @@ __all__ = [
     "frame_size",
     "identify",
     "is_dynamic",
+    "is_ordinary_word",
     "is_video",
     "languages",
     "last_frame",
     "local_engine",
     "lora_text",
     "make_tiny_models",
+    "named_embeddings",
     "open_image",
     "open_mask",
     "parse_lora",
@@ -127,6 +140,7 @@ __all__ = [
     "settle",
     "spelled_upscaler",
     "use_language",
+    "used_embeddings",
     "used_loras",
     "video_facts",
 ]
@@ -180,9 +194,19 @@ def detection_mark() -> str:
     return hashlib.sha256(f"{IDENTIFY_VERSION} {text}".encode()).hexdigest()[:16]
 
 
-def count_tokens(record: ModelRecord, text: str) -> TokenCount | None:
-    """How many tokens the model's text encoder will see of the prompt; None when its tokenizer cannot be found."""
-    return _count_tokens(record, family_of(record), text)
+def count_tokens(record: ModelRecord, text: str, embeddings: Mapping[str, Path] | None = None) -> TokenCount | None:
+    """How many tokens the model's text encoder will see of the prompt; None when its tokenizer cannot be found.
+
+    `embeddings` are the files of those that the prompt may name; each of their vectors counts as a token.
+    """
+    vectors = {name: embedding_shape(path)[0] for name, path in (embeddings or {}).items()}
+    return _count_tokens(record, family_of(record), text, vectors)
+
+
+def embedding_shape(path: Path) -> tuple[int, int]:
+    """How many vectors an embedding's file has, and how many numbers each. Raises `UserError` for a file that is none."""
+    shapes = [(1, *info.shape) for info in read_weights_header(path).tensors.values() if info.shape]
+    return max(((shape[-2], shape[-1]) for shape in shapes), default=(0, 0))
 
 
 def local_engine() -> EngineInterface:

@@ -86,11 +86,15 @@ class Negative(StrEnum):
 
 @dataclass(frozen=True)
 class Clip:
-    """A CLIP text encoder by its parts' names; `layer` is what the denoiser was trained on, 1 the last and 2 the one before."""
+    """A CLIP text encoder by its parts' names; `layer` is what the denoiser was trained on, 1 the last and 2 the one before.
+
+    `vectors` is the name of its vectors in the embeddings of a family that reads with several encoders.
+    """
 
     tokenizer: str = "tokenizer"
     encoder: str = "text_encoder"
     layer: int = 1
+    vectors: str = ""
 
 
 @dataclass(frozen=True)

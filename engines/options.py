@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# Before the names of add-ons, so that a run's files and a record's hashes of several kinds can stand side by side.
+EMBEDDING = "embedding:"
+
 
 class Option(BaseModel):
     """A part of a request: frozen, nothing unknown, no number without a value."""

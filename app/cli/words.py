@@ -20,13 +20,14 @@ def tokens(
 ) -> None:
     """Count a prompt's tokens as the model's text encoder does, and the chunks of 75 that they fill."""
     from app.bootstrap import build_services
+    from app.embeddings import known_embeddings
     from app.logs import keep_out
-    from engines.api import UserError, count_tokens
+    from engines.api import UserError, count_tokens, used_embeddings
 
     keep_out(text)
     with build_services() as services:
         record = services.models.get(model) if model else services.models.default()
-        count = count_tokens(record, text)
+        count = count_tokens(record, text, used_embeddings(text, known_embeddings(record, services.models)))
     if count is None:
         raise UserError("tokenizer-missing", model=record.title)
     if as_json:

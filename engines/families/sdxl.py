@@ -167,7 +167,7 @@ DETECTION = Detection(
 )
 
 WORDS = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
-SECOND_ENCODER = Clip("tokenizer_2", "text_encoder_2", layer=2)
+SECOND_ENCODER = Clip("tokenizer_2", "text_encoder_2", layer=2, vectors="clip_g")
 # Models of few steps were distilled on even steps that begin at the very top.
 TRAILING = {"sampler": "Euler", "scheduler": "SGM uniform"}
 
@@ -194,7 +194,7 @@ FAMILY = EngineFamily(
     memory=MemoryFigures(parameters=3.47, activation_bytes_per_pixel=6_000),
     tiny=TINY,
     denoiser="unet",
-    text=TextRules(WORDS, weights=True, clips=(Clip(layer=2), SECOND_ENCODER)),
+    text=TextRules(WORDS, weights=True, clips=(Clip(layer=2, vectors="clip_l"), SECOND_ENCODER)),
     options=("force_zeros_for_empty_prompt", "requires_aesthetics_score"),
     pipeline_arguments={"add_watermarker": False},
     changes={

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from engines.options import LoraUse
+from engines.options import EMBEDDING, LoraUse
 from engines.records import ModelRecord
 from engines.types import Emphasis, GenerationRequest, Task
 
@@ -37,6 +37,7 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
         "Emphasis": str(request.emphasis) if request.emphasis is not Emphasis.ORIGINAL else None,
         **_passes(request),
         "Lora hashes": lora_hashes(record),
+        "TI hashes": _hashes(record, EMBEDDING),
         "RNG": "CPU",
         "Version": _name(f"Easel {facts.get('easel', '')}".strip()),
     }
@@ -69,7 +70,11 @@ def model_hash(record: ModelRecord) -> str | None:
 
 def lora_hashes(record: ModelRecord) -> str | None:
     """ "name: 12 digits, name: 12 digits" of the LoRAs whose hashes are known, as A1111 computes them."""
-    found = {key.removeprefix(LORA): value for key, value in record.hashes.items() if key.startswith(LORA)}
+    return _hashes(record, LORA)
+
+
+def _hashes(record: ModelRecord, kind: str) -> str | None:
+    found = {key.removeprefix(kind): value for key, value in record.hashes.items() if key.startswith(kind)}
     return ", ".join(f"{_name(name)}: {value[:12]}" for name, value in found.items()) or None
 
 

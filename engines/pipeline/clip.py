@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from engines.family import Clip
-from engines.prompt import Chunk, Fragment, parse_weights, split_chunks
+from engines.pipeline.embeddings import Embeddings, in_place
+from engines.prompt import Chunk, Fragment, Whole, parse_weights, split_chunks
 from engines.types import Emphasis
 
 
@@ -27,8 +28,10 @@ class Encoded:
 class ClipEncoder:
     """Encodes with the text encoders of one pipeline, side by side as the family's `clips` say."""
 
-    def __init__(self, pipe: Any, clips: Sequence[Clip], device: str) -> None:
-        self._readers = [_Reader(pipe, clip, device) for clip in clips if getattr(pipe, clip.encoder, None) is not None]
+    def __init__(self, pipe: Any, clips: Sequence[Clip], device: str, embeddings: Embeddings | None = None) -> None:
+        known = embeddings or Embeddings()
+        there = [clip for clip in clips if getattr(pipe, clip.encoder, None) is not None]
+        self._readers = [_Reader(pipe, clip, device, known) for clip in there]
 
     def encode(self, text: str, clip_skip: int = 1, emphasis: Emphasis = Emphasis.ORIGINAL) -> Encoded:
         """The text as conditions; weights count as `emphasis` says."""
@@ -51,8 +54,8 @@ class ClipEncoder:
 class _Reader:
     """One text encoder with its tokenizer."""
 
-    def __init__(self, pipe: Any, clip: Clip, device: str) -> None:
-        self._pipe, self._clip, self._device = pipe, clip, device
+    def __init__(self, pipe: Any, clip: Clip, device: str, embeddings: Embeddings) -> None:
+        self._pipe, self._clip, self._device, self._embeddings = pipe, clip, device, embeddings
         self._tokenizer, self._encoder = getattr(pipe, clip.tokenizer), getattr(pipe, clip.encoder)
         self.places = self._tokenizer.model_max_length
         self._comma = self._tokenizer.convert_tokens_to_ids(",</w>")
@@ -60,25 +63,34 @@ class _Reader:
     def read(self, text: str, clip_skip: int, emphasis: Emphasis) -> list[Encoded]:
         """The text's chunks, each [1, places, width], encoded one by one: a chunk's numbers do not hang on its neighbours."""
         parts = ((Fragment(text),),) if emphasis is Emphasis.NONE else parse_weights(text)
-        tokens = [[(self._ids(each.text), each.weight) for each in part] for part in parts]
-        return [
-            self._encode(chunk, clip_skip, emphasis) for chunk in split_chunks(tokens, self._comma, self.places - 2)
+        book: list[torch.Tensor] = []
+        tokens = [
+            [(self._ids(*piece, book), each.weight) for each in part for piece in self._embeddings.pieces(each.text)]
+            for part in parts
         ]
+        chunks = split_chunks(tokens, self._comma, self.places - 2)
+        return [self._encode(chunk, clip_skip, emphasis, book) for chunk in chunks]
 
     def empty(self, clip_skip: int) -> Encoded:
         """A chunk of no words."""
         return self._encode(Chunk((), ()), clip_skip, Emphasis.NONE)
 
-    def _ids(self, text: str) -> list[int]:
-        if hasattr(self._pipe, "maybe_convert_prompt"):  # textual inversion: one word may stand for several vectors
-            text = self._pipe.maybe_convert_prompt(text, self._tokenizer)
+    def _ids(self, text: str, name: str, book: list[torch.Tensor]) -> Sequence[int]:
+        """Tokens of words; vectors are written into `book`, and -1, -2, … stand for its first, second, …"""
+        if name:
+            vectors = self._embeddings.vectors(name, self._encoder, self._clip.vectors)
+            book.extend(vectors)
+            return Whole(range(len(vectors) - len(book) - 1, -len(book) - 1, -1))
         return self._tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
 
-    def _encode(self, chunk: Chunk, clip_skip: int, emphasis: Emphasis) -> Encoded:
+    def _encode(self, chunk: Chunk, clip_skip: int, emphasis: Emphasis, book: Sequence[torch.Tensor] = ()) -> Encoded:
         marks = self._tokenizer
         ids = [marks.bos_token_id, *chunk.tokens, marks.eos_token_id]
         ids += [marks.pad_token_id] * (self.places - len(ids))
-        output = self._encoder(torch.tensor([ids], device=self._device), output_hidden_states=True)
+        vectors = {place: book[-1 - token] for place, token in enumerate(ids) if token < 0}
+        tokens = torch.tensor([[max(token, 0) for token in ids]], device=self._device)
+        with in_place(self._encoder, vectors):
+            output = self._encoder(tokens, output_hidden_states=True)
         embeds = self._layer(output, clip_skip).to(self._encoder.dtype)
         if any(weight != 1 for weight in chunk.weights):
             weights = [1.0, *chunk.weights, *[1.0] * (self.places - 1 - len(chunk.weights))]

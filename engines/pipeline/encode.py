@@ -12,6 +12,7 @@ import torch
 
 from engines.family import EngineFamily, Negative
 from engines.pipeline.clip import ClipEncoder, Encoded
+from engines.pipeline.embeddings import Embeddings
 from engines.prompt import Segment, plain_text, segments, take_networks
 from engines.types import GenerationRequest
 
@@ -43,6 +44,7 @@ class TextEncodings:
 
     def __init__(self, family: EngineFamily, device: str) -> None:
         self._family, self._rules, self._device = family, family.text, device
+        self.embeddings = Embeddings()  # those that the words may name; put in before each picture
         self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     def clear(self) -> None:
@@ -67,7 +69,7 @@ class TextEncodings:
         return _still(found)
 
     def _weighted(self, pipe: Any, request: GenerationRequest, prompt: str, negative: str, guided: bool) -> Conditions:
-        encoder = ClipEncoder(pipe, self._rules.readers, self._device)
+        encoder = ClipEncoder(pipe, self._rules.readers, self._device, self.embeddings)
         turns = []
         for until, words, against in _turns(prompt, negative, request.steps_run):
             sides = [self._read(encoder, text, request) for text in ((words, against) if guided else (words,))]
@@ -77,7 +79,7 @@ class TextEncodings:
         return Conditions(tuple(turns))
 
     def _read(self, encoder: ClipEncoder, text: str, request: GenerationRequest) -> Encoded:
-        key = (text, request.clip_skip, request.emphasis)
+        key = (text, request.clip_skip, request.emphasis, self.embeddings.key)
         return self._kept_or(key, lambda: encoder.encode(text, request.clip_skip, request.emphasis))
 
     def _encode(self, pipe: Any, prompt: str, negative: str, guided: bool, clip_skip: int) -> dict[str, Any]:

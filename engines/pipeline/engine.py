@@ -18,10 +18,12 @@ from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.loaders import load_model
 from engines.media.infotext import LORA
+from engines.options import EMBEDDING
 from engines.pipeline.ahead import denoise_together, together
 from engines.pipeline.arguments import call_arguments
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
 from engines.pipeline.decode import check_latents, decode, is_out_of_memory
+from engines.pipeline.embeddings import Embeddings
 from engines.pipeline.encode import Conditions, TextEncodings, text_notes
 from engines.pipeline.latents import LatentSpace, create_space
 from engines.pipeline.loras import LoraStack
@@ -31,7 +33,7 @@ from engines.pipeline.preview import Previewer
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
 from engines.placement import Placement, decide_placement, machine_facts
-from engines.prompt import used_loras
+from engines.prompt import used_embeddings, used_loras
 from engines.records import ModelRecord
 from engines.registry import create_pipeline
 from engines.runtime import peak_memory, software_facts
@@ -167,6 +169,8 @@ class DiffusersEngine:
         """Put the request's LoRAs on the model; words that were encoded with others are encoded anew."""
         uses = used_loras(request)
         self._lora_hashes = self._loras.use(pipe, uses, ctx.files)
+        if self._encodings is not None:
+            self._encodings.embeddings = Embeddings(ctx.files)
         words = self._loras.words
         if words != self._words and self._encodings is not None:
             self._encodings.clear()
@@ -243,6 +247,9 @@ class DiffusersEngine:
         assert self._record is not None
         path = _picture_path(ctx, request, index)
         hashes = {f"{LORA}{name}": hash_ for name, hash_ in self._lora_hashes.items()}
+        words = f"{request.prompt}\n{request.negative_prompt}"
+        known = self._encodings.embeddings.hashes if self._encodings is not None else {}
+        hashes |= {f"{EMBEDDING}{name}": hash_ for name, hash_ in used_embeddings(words, known).items()}
         record = replace(self._record, hashes={**self._record.hashes, **hashes})
         media.save_picture(picture, path, request, record, self._facts(), with_metadata=ctx.with_metadata)
         ctx.checkpoint.unlink(missing_ok=True)

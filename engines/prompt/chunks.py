@@ -8,6 +8,11 @@ from dataclasses import dataclass
 CHUNK = 75  # CLIP has 77 places; one marks the start and one the end
 BACKTRACK = 20  # tokens; a phrase after a comma so near the end of a chunk goes to the next one whole (A1111's default)
 
+
+class Whole(tuple[int, ...]):
+    """Tokens that stay in one chunk: the vectors of one embedding."""
+
+
 Tokens = Sequence[tuple[Sequence[int], float]]
 
 
@@ -41,6 +46,8 @@ class _Splitter:
 
     def split(self, part: Tokens) -> list[Chunk]:
         for tokens, weight in part:
+            if isinstance(tokens, Whole) and len(self._tokens) + len(tokens) > self._size and self._tokens:
+                self._cut(len(self._tokens))
             for token in tokens:
                 self._add(token, weight)
         if self._tokens or not self._chunks:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.family import EngineFamily
 from engines.prompt.attention import parse_weights
-from engines.prompt.chunks import CHUNK, split_chunks
+from engines.prompt.chunks import CHUNK, Whole, split_chunks
+from engines.prompt.embeddings import split_words
 from engines.prompt.networks import take_networks
 from engines.prompt.plain import plain_text
 from engines.prompt.schedule import segments
@@ -39,19 +41,27 @@ class TokenCount:
         return self.room is not None and self.tokens > self.room
 
 
-def count_tokens(record: ModelRecord, family: EngineFamily, text: str) -> TokenCount | None:
-    """The prompt's tokens for the model; None when the model's tokenizer is nowhere to be found."""
+def count_tokens(
+    record: ModelRecord, family: EngineFamily, text: str, embeddings: Mapping[str, int] | None = None
+) -> TokenCount | None:
+    """The prompt's tokens for the model; None when the model's tokenizer is nowhere to be found.
+
+    `embeddings` are names that stand for so many vectors, each of which counts as a token.
+    """
     words, _networks = take_networks(text)
     if not family.text.weights:
         return _plain_count(record, family, plain_text(words)[0])
     tokenizer = _clip(_folder(record, family.text.readers[0].tokenizer))
-    counts = [_count(tokenizer, each.text) for each in segments(words, STEPS)]
+    counts = [_count(tokenizer, each.text, embeddings or {}) for each in segments(words, STEPS)]
     return max(counts, key=lambda count: count.tokens)
 
 
-def _count(tokenizer: Tokenizer, text: str) -> TokenCount:
+def _count(tokenizer: Tokenizer, text: str, embeddings: Mapping[str, int]) -> TokenCount:
+    def tokens(words: str, name: str) -> Sequence[int]:
+        return Whole([0] * embeddings[name]) if name else tokenizer.encode(words, add_special_tokens=False).ids
+
     parts = [
-        [(tokenizer.encode(each.text, add_special_tokens=False).ids, each.weight) for each in part]
+        [(tokens(*piece), each.weight) for each in part for piece in split_words(each.text, embeddings)]
         for part in parse_weights(text)
     ]
     chunks = split_chunks(parts, tokenizer.token_to_id(",</w>"))

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from app import machine
 from app.http.a1111.wishes import styles_of
 from app.http.desk import Desk
-from engines.api import LATENT_FILTERS, PIXEL_FILTERS, SAMPLER_REGISTRY, Kind, ModelRecord
+from engines.api import LATENT_FILTERS, PIXEL_FILTERS, SAMPLER_REGISTRY, Kind, ModelRecord, embedding_shape
 
 PLAIN_UPSCALERS = ("None", *PIXEL_FILTERS)
 NOTHING = (
@@ -65,9 +65,7 @@ def router(desk: Desk) -> APIRouter:
 
     @found.get("/embeddings", summary="The textual inversions")
     async def embeddings() -> dict[str, Any]:
-        files = await run_in_threadpool(desk.services.models.files, Kind.EMBEDDING)
-        facts = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": 0, "vectors": 0}
-        return {"loaded": {each.name: facts for each in files}, "skipped": {}}
+        return await run_in_threadpool(_embeddings, desk)
 
     @found.get("/prompt-styles", summary="The styles, and the presets that have words")
     async def prompt_styles() -> Found:
@@ -116,6 +114,19 @@ def _model(desk: Desk, record: ModelRecord) -> dict[str, Any]:
         "filename": record.path.name,
         "config": None,
     }
+
+
+def _embeddings(desk: Desk) -> dict[str, Any]:
+    """Those for the model that is used when nobody names one as loaded, the others as skipped, as A1111 has it."""
+    models = desk.services.models
+    usual = models.default().family
+    found: dict[str, Any] = {"loaded": {}, "skipped": {}}
+    for file in models.files(Kind.EMBEDDING):
+        if file.problem is None:
+            shape = embedding_shape(file.path)
+            facts = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": shape[1]}
+            found["loaded" if file.family == usual else "skipped"][file.name] = {**facts, "vectors": shape[0]}
+    return found
 
 
 def _schedule(name: str, label: str, aliases: tuple[str, ...]) -> dict[str, Any]:

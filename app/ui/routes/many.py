@@ -13,12 +13,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.drafts import DraftResolver, usable
+from app.embeddings import known_embeddings
 from app.logs import keep_out
 from app.many.axes import NOT_AXES, REPLACE, parse_axis
 from app.many.grid import GridRun, plan_grid
 from app.resolve import Resolved, resolve
 from app.ui.routes import Desk, body, route, text
-from engines.api import GenerationRequest, UserError, count_tokens
+from engines.api import GenerationRequest, UserError, count_tokens, used_embeddings
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,9 @@ async def _tokens(desk: Desk, request: Request) -> Response:
 
 
 def _counted(desk: Desk, tab: str, words: str) -> dict[str, Any]:
-    count = count_tokens(_resolved(desk, tab).record, words)
+    record, models = _resolved(desk, tab).record, desk.services.models
+    known = used_embeddings(words, known_embeddings(record, models))
+    count = count_tokens(record, words, known)
     return {} if count is None else {"tokens": count.tokens, "room": count.room, "cut": count.cut}
 
 
