@@ -101,6 +101,8 @@ def traces(before: set[str], root: Path) -> Iterator[str]:
         "/mime/",
         "ld.so.cache",
         ".cache/fontconfig",
+        ".cache/mesa_shader_cache",
+        ".cache/qtshadercache",
         "/.pki/",
         "/share/mime/",
     )

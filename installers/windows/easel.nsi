@@ -127,6 +127,12 @@ Section "Easel"
   ${If} $0 != 0
     Goto failed
   ${EndIf}
+  ; Which card is here and whether this Easel can use it: shown among the details, and left to the person.
+  nsExec::ExecToLog '"$INSTDIR\versions\$Version\easel.exe" backend'
+  Pop $0
+  ${If} $0 = 3
+    DetailPrint "This Easel does not fit the graphics card; it will use the processor. The lines above say what would fit."
+  ${EndIf}
 
   SetOutPath "$INSTDIR"
   File "/oname=Easel.exe" "${LAUNCHER}"

@@ -1,4 +1,4 @@
-; Stands in for the frozen program where there is no Windows to make the real one: answers --version, else notes its words.
+; Stands in for the frozen program where there is no Windows to make the real one: answers --version and backend, else notes its words.
 Unicode true
 Target amd64-unicode
 RequestExecutionLevel user
@@ -10,6 +10,7 @@ OutFile "${OUTPUT}"
 Section
   ${GetParameters} $0
   ${If} $0 == "--version"
+  ${OrIf} $0 == "backend"
     SetErrorLevel ${STATUS}
     Quit
   ${EndIf}

@@ -3,6 +3,7 @@
 import { h, button, replace } from "./dom.js";
 import { t } from "./words.js";
 import { get, post } from "./api.js";
+import { show as showCard } from "./notice.js";
 import * as feed from "./feed.js";
 
 const EVERY = 15_000; // milliseconds between two looks at the free memory
@@ -15,6 +16,7 @@ export function makeStatus(element) {
   element.classList.add("status");
   element.append(device, model, work, stop);
   let usual = "";
+  let told = false; // a torch that does not fit the card is said once, not every quarter of a minute
   const draw = () => {
     work.textContent = summary();
     model.textContent = (feed.running() ?? feed.allJobs().at(-1))?.model ?? usual;
@@ -25,6 +27,8 @@ export function makeStatus(element) {
     const found = await get("/status").catch(() => null);
     device.textContent = found?.device ?? "";
     usual = found?.model ?? usual;
+    if (found?.problem && !told) showCard("image", found.problem);
+    told ||= Boolean(found);
     draw();
   };
   look();

@@ -32,13 +32,14 @@ class Easel:
         self.address = ""
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self) -> Easel:
+    def start(self, path: str = "") -> Easel:
+        """`path` comes before the repository in PYTHONPATH."""
         environment = {**os.environ, "EASEL_HOME": str(self.home), "OMP_NUM_THREADS": "1", "BROWSER": "true"}
         command = [sys.executable, "-P", "-m", "app", "ui", "--browser"]
         self.process = subprocess.Popen(
             command,
             cwd=self.home.parent,
-            env={**environment, "PYTHONPATH": str(ROOT)},
+            env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, (path, str(ROOT))))},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

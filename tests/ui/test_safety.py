@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -74,6 +75,27 @@ def test_the_shell_has_no_torch(own: Easel, browser: Browser) -> None:
     maps = Path(f"/proc/{own.process.pid}/maps").read_text()
     assert "libtorch" not in maps
     screen.page.close()
+
+
+def test_a_torch_that_does_not_fit_the_card_is_a_card_on_the_page(
+    own: Easel, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text(
+        "#!/bin/sh\ncase \"$*\" in *compute_cap*) echo 'Old Card, 470.82.01, 5.2, 4096' ;; *) exit 1 ;; esac\n"
+    )
+    driver.chmod(0o755)
+    claimed = tmp_path / "packages" / "torch-2.13.0+cu130.dist-info" / "METADATA"
+    claimed.parent.mkdir(parents=True)
+    claimed.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0+cu130\n")
+    monkeypatch.setenv("PATH", f"{driver.parent}{os.pathsep}{os.environ['PATH']}")
+    own.start(str(claimed.parent.parent))
+    screen = Screen(browser.new_page()).open(own.address)
+    card = screen.page.get_by_role("alert")
+    expect(card).to_contain_text("too old")
+    expect(card).to_contain_text("470.82.01")
+    expect(card).to_contain_text("Install a newer driver")
 
 
 def test_the_window_speaks_another_language(own: Easel, browser: Browser) -> None:

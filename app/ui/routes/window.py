@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app import machine, system
+from app.backend import Mismatch, suits
+from app.cards import cards
 from app.places import readable
 from app.report import Report, build_report, read_jobs
 from app.storage import Room, clear_cache, rooms
+from app.ui.notices import card
 from app.ui.routes import Desk, body, route, text
-from engines.api import UserError
+from engines.api import ErrorRecord, ResourceError, UserError
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +59,22 @@ def _facts(desk: Desk) -> dict[str, Any]:
     else:
         device = desk.words("status.cpu", free=readable(memory.available))
     models = desk.services.models.all()
-    return {"device": device, "model": desk.services.models.default().title if models else ""}
+    model = desk.services.models.default().title if models else ""
+    return {"device": device, "model": model, "problem": _wrong_torch(desk)}
+
+
+@cache
+def _mismatch() -> Mismatch | None:
+    """Looked at once: a driver's program takes a moment, and neither torch nor the card changes while this runs."""
+    return suits(machine.package_version("torch"), cards(), sys.platform)
+
+
+def _wrong_torch(desk: Desk) -> dict[str, Any] | None:
+    """The card of a torch that cannot use the graphics card which is here; None when all is well."""
+    found = _mismatch()
+    if found is None:
+        return None
+    return card(ErrorRecord.of(ResourceError(found.code, **found.values)), (), desk.words)
 
 
 async def _storage(desk: Desk, request: Request) -> Response:

@@ -43,6 +43,8 @@ if ! "$base/versions/$name/easel" --version >/dev/null; then
     echo "easel: the new version does not start on this computer; nothing was changed." >&2
     exit 3
 fi
+# Which card is here and whether this Easel can use it: said, and left to the person (Easel runs on the processor too).
+"$base/versions/$name/easel" backend || true
 sync -f "$base/versions/$name" 2>/dev/null || sync
 for file in launcher uninstall; do
     cp "$here/$file.sh" "$base/.$file.new" && chmod 755 "$base/.$file.new"
