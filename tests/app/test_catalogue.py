@@ -89,6 +89,11 @@ def test_the_cards_of_the_first_start_are_usable_where_anything_is() -> None:
         assert len({entry.id for entry in chosen.values()}) == len(chosen)
 
 
+def test_nobody_without_a_card_is_sent_to_an_hour_a_picture() -> None:
+    here = Facts("", 0, 25 * 2**30, 10**12, 2)
+    assert seconds(first_choices(here)["best"], here) < 180
+
+
 def test_the_facts_of_this_computer_come_quickly(tmp_path) -> None:
     import time
 
