@@ -143,10 +143,18 @@ class LatentFormat:
 
 @dataclass(frozen=True)
 class MemoryFigures:
-    """Memory for planning: parameters in billions, and activation bytes per output pixel in the decoder at 2 bytes a value."""
+    """For planning: parameters in billions, bytes that are alive at once for each output pixel, and pixels for each token.
+
+    `activation_bytes_per_pixel` is of the decoder, for the pixels of the frames that it decodes together;
+    `denoiser_bytes_per_pixel` of one pass of the denoiser, for the pixels of all frames; both at 2 bytes a value. They were
+    counted by running the full-size configurations without data (`tools/measure_activations.py`). `pixels_per_token` are the
+    pixels, of all frames, for which the denoiser multiplies all of its weights once: what a step costs follows from it.
+    """
 
     parameters: float
     activation_bytes_per_pixel: int
+    denoiser_bytes_per_pixel: int = 500
+    pixels_per_token: int = 256
 
 
 @dataclass(frozen=True)

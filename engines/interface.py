@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engines.errors import Cancelled
+from engines.plan import Plan
 from engines.records import ModelRecord
 from engines.types import Artifact, GenerationRequest, GenerationResult, Progress
 
@@ -42,7 +43,8 @@ class RunContext:
     `files` the ids of other model files that it names (upscalers and such).
     `first_image` is where a resumed job goes on: the images before it are finished. `checkpoint_every` is the
     least time between two checkpoints in seconds, 0 for one after every sampler call; there is always one before decode.
-    `preview_every` is in seconds, 0 for no previews.
+    `preview_every` is in seconds, 0 for no previews. `plan` says how to hold the model and how to decode; without one the
+    engine makes its own.
     """
 
     staging: Path
@@ -55,6 +57,7 @@ class RunContext:
     checkpoint_every: float = 2.0
     preview_every: float = 0.5
     with_metadata: bool = True
+    plan: Plan | None = None
 
     def check_cancelled(self) -> None:
         """Raises `Cancelled` if Stop was pressed."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from engines.errors import EaselError, InternalError, UserError
 from engines.family import EngineFamily
-from engines.placement import Placement
+from engines.plan import Placement
 from engines.records import ModelRecord
 from engines.single_file import load_single_file
 from engines.video_parts import VIDEO_PART_CLASSES

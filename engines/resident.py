@@ -6,6 +6,7 @@ import logging
 
 from engines.interface import EngineInterface, RunContext
 from engines.pipeline.upscale import upscale_alone
+from engines.plan import Plan
 from engines.records import ModelRecord
 from engines.registry import create_engine
 from engines.runtime import import_libraries
@@ -24,7 +25,7 @@ class ResidentEngine:
 
     def load(self, record: ModelRecord, ctx: RunContext) -> None:
         """Load `record` unless it is resident with the same reload fingerprint."""
-        fingerprint = reload_fingerprint(record)
+        fingerprint = reload_fingerprint(record, ctx.plan)
         if fingerprint == self._fingerprint:
             log.info("model=%s stays loaded why=same reload fingerprint", record.id)
             return
@@ -52,6 +53,7 @@ class ResidentEngine:
         self._engine, self._fingerprint = None, ""
 
 
-def reload_fingerprint(record: ModelRecord) -> str:
-    """Changes exactly when the resident model cannot serve `record`: another model, or other bytes at its place."""
-    return f"{record.family}|{record.variants}|{record.loader}|{record.path}|{record.fingerprint}"
+def reload_fingerprint(record: ModelRecord, plan: Plan | None = None) -> str:
+    """Changes exactly when the resident model cannot serve `record`: another model, other bytes at its place, held otherwise."""
+    held = plan.placement.fingerprint if plan is not None else ""
+    return f"{record.family}|{record.variants}|{record.loader}|{record.path}|{record.fingerprint}|{held}"

@@ -112,7 +112,9 @@ FAMILY = EngineFamily(
     ),
     parts=("unet", "motion_adapter", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
-    memory=MemoryFigures(parameters=1.5, activation_bytes_per_pixel=6_000),
+    memory=MemoryFigures(
+        parameters=1.5, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=261, pixels_per_token=560
+    ),
     tiny=TINY,
     denoiser="unet",
     text=TextRules(returns=(), tokens=75),

@@ -84,7 +84,9 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=16, scale=8, layout="packed"),
-    memory=MemoryFigures(parameters=13.7, activation_bytes_per_pixel=6_000),
+    memory=MemoryFigures(
+        parameters=13.7, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=446, pixels_per_token=256
+    ),
     tiny=TINY,
     denoiser="transformer",
     # ChromaInpaintPipeline of diffusers 0.42.1 asks for this as FLUX.1 has it; the model has no guidance layers.

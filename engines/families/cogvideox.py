@@ -109,7 +109,9 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=16, scale=8),
-    memory=MemoryFigures(parameters=6.6, activation_bytes_per_pixel=14_000),
+    memory=MemoryFigures(
+        parameters=6.6, activation_bytes_per_pixel=11_400, denoiser_bytes_per_pixel=49, pixels_per_token=1024
+    ),
     tiny=_tiny("CogVideoXPipeline", 4),
     denoiser="transformer",
     text=TextRules(returns=(), tokens=226),

@@ -139,7 +139,9 @@ FAMILY = EngineFamily(
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     options=("is_distilled",),
     latent=LatentFormat(channels=128, scale=16, layout="normed-patches"),
-    memory=MemoryFigures(parameters=8.0, activation_bytes_per_pixel=6_000),
+    memory=MemoryFigures(
+        parameters=8.0, activation_bytes_per_pixel=1_538, denoiser_bytes_per_pixel=1_165, pixels_per_token=256
+    ),
     tiny=_tiny("Flux2KleinPipeline", QWEN, distilled=True),
     denoiser="transformer",
     guidance=Guidance(GuidanceKind.NONE),
@@ -157,7 +159,9 @@ FAMILY = EngineFamily(
             "pipelines": DEV,
             "defaults": {"steps": 50, "guidance": 4.0},
             "guidance": Guidance(GuidanceKind.EMBEDDED),
-            "memory": MemoryFigures(parameters=56.3, activation_bytes_per_pixel=6_000),
+            "memory": MemoryFigures(
+                parameters=56.3, activation_bytes_per_pixel=1_538, denoiser_bytes_per_pixel=1_165, pixels_per_token=256
+            ),
             "tiny": _tiny("Flux2Pipeline", MISTRAL, distilled=None),
         },
     },

@@ -94,7 +94,9 @@ FAMILY = EngineFamily(
     ),
     parts=PARTS,
     latent=LatentFormat(channels=16, scale=8),
-    memory=MemoryFigures(parameters=21.2, activation_bytes_per_pixel=15_000),
+    memory=MemoryFigures(
+        parameters=21.2, activation_bytes_per_pixel=2_315, denoiser_bytes_per_pixel=113, pixels_per_token=1024
+    ),
     tiny=_tiny("HunyuanVideoPipeline", {"guidance_embeds": True}),
     denoiser="transformer",
     text=TextRules(returns=(), tokens=256, negative=Negative.NONE),

@@ -101,7 +101,9 @@ FAMILY = EngineFamily(
     ),
     parts=PARTS,
     latent=LatentFormat(channels=32, scale=16),
-    memory=MemoryFigures(parameters=16.5, activation_bytes_per_pixel=15_000),
+    memory=MemoryFigures(
+        parameters=16.5, activation_bytes_per_pixel=1_796, denoiser_bytes_per_pixel=113, pixels_per_token=1024
+    ),
     tiny=_tiny("HunyuanVideo15Pipeline", "t2v"),
     denoiser="transformer",
     text=TextRules(returns=(), tokens=1000),

@@ -104,7 +104,9 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=128, scale=32),
-    memory=MemoryFigures(parameters=6.9, activation_bytes_per_pixel=9_000),
+    memory=MemoryFigures(
+        parameters=6.9, activation_bytes_per_pixel=120, denoiser_bytes_per_pixel=9, pixels_per_token=8192
+    ),
     tiny=TINY,
     denoiser="transformer",
     text=TextRules(returns=(), tokens=128),

@@ -155,7 +155,9 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "connectors", "vae", "audio_vae", "vocoder", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=128, scale=32),
-    memory=MemoryFigures(parameters=32.3, activation_bytes_per_pixel=9_000),
+    memory=MemoryFigures(
+        parameters=32.3, activation_bytes_per_pixel=120, denoiser_bytes_per_pixel=20, pixels_per_token=8192
+    ),
     tiny=TINY,
     denoiser="transformer",
     part_modules={"LTX2TextConnectors": "diffusers.pipelines.ltx2", "LTX2Vocoder": "diffusers.pipelines.ltx2"},

@@ -83,7 +83,9 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=16, scale=8),
-    memory=MemoryFigures(parameters=5.3, activation_bytes_per_pixel=6_000),
+    memory=MemoryFigures(
+        parameters=5.3, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=300, pixels_per_token=256
+    ),
     tiny=TINY,
     denoiser="transformer",
     text=TextRules(

@@ -145,7 +145,9 @@ FAMILY = EngineFamily(
     ),
     parts=PARTS,
     latent=LatentFormat(channels=16, scale=8, layout="packed-frame"),
-    memory=MemoryFigures(parameters=28.8, activation_bytes_per_pixel=8_000),
+    memory=MemoryFigures(
+        parameters=28.8, activation_bytes_per_pixel=3_460, denoiser_bytes_per_pixel=376, pixels_per_token=256
+    ),
     tiny=_tiny("QwenImagePipeline"),
     denoiser="transformer",
     guidance=Guidance(argument="true_cfg_scale"),

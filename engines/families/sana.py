@@ -140,7 +140,9 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=32, scale=32),
-    memory=MemoryFigures(parameters=4.6, activation_bytes_per_pixel=6_000),
+    memory=MemoryFigures(
+        parameters=4.6, activation_bytes_per_pixel=1_666, denoiser_bytes_per_pixel=64, pixels_per_token=1024
+    ),
     tiny=_tiny("SanaPipeline", SCHEDULER),
     denoiser="transformer",
     # Any size is made as it is asked for; and words come as numbers, so that the empty default must not come beside them.

@@ -141,7 +141,9 @@ FAMILY = EngineFamily(
     detection=DETECTION,
     parts=("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
-    memory=MemoryFigures(parameters=1.29, activation_bytes_per_pixel=6_000),
+    memory=MemoryFigures(
+        parameters=1.29, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=261, pixels_per_token=560
+    ),
     tiny=_tiny(4),
     denoiser="unet",
     text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),

@@ -138,7 +138,9 @@ FAMILY = EngineFamily(
     ),
     optional_parts=frozenset({"text_encoder_3", "tokenizer_3"}),
     latent=LatentFormat(channels=16, scale=8),
-    memory=MemoryFigures(parameters=8.1, activation_bytes_per_pixel=6_000),
+    memory=MemoryFigures(
+        parameters=8.1, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=174, pixels_per_token=256
+    ),
     tiny=TINY,
     denoiser="transformer",
     text=TextRules(

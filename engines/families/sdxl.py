@@ -191,7 +191,9 @@ FAMILY = EngineFamily(
     detection=DETECTION,
     parts=("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
-    memory=MemoryFigures(parameters=3.47, activation_bytes_per_pixel=6_000),
+    memory=MemoryFigures(
+        parameters=3.47, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=158, pixels_per_token=1120
+    ),
     tiny=TINY,
     denoiser="unet",
     text=TextRules(WORDS, weights=True, clips=(Clip(layer=2, vectors="clip_l"), SECOND_ENCODER)),

@@ -106,7 +106,9 @@ FAMILY = EngineFamily(
     ),
     parts=("unet", "vae", "image_encoder", "feature_extractor", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
-    memory=MemoryFigures(parameters=2.3, activation_bytes_per_pixel=9_000),
+    memory=MemoryFigures(
+        parameters=2.3, activation_bytes_per_pixel=1_700, denoiser_bytes_per_pixel=261, pixels_per_token=560
+    ),
     tiny=TINY,
     denoiser="unet",
     text=TextRules(returns=(), tokens=0),

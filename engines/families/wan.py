@@ -169,7 +169,9 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "transformer_2", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=16, scale=8),
-    memory=MemoryFigures(parameters=7.1, activation_bytes_per_pixel=12_000),
+    memory=MemoryFigures(
+        parameters=7.1, activation_bytes_per_pixel=2_500, denoiser_bytes_per_pixel=115, pixels_per_token=1024
+    ),
     tiny=TINY,
     denoiser="transformer",
     second_denoiser="transformer_2",

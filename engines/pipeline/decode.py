@@ -8,20 +8,21 @@ from typing import Any
 import torch
 
 from engines.errors import ResourceError
+from engines.pipeline.keeping import set_tiles
 from engines.pipeline.latents import LatentSpace
 
 log = logging.getLogger(__name__)
 
 
-def decode(pipe: Any, space: LatentSpace, latents: torch.Tensor) -> tuple[Any, tuple[str, ...]]:
+def decode(pipe: Any, space: LatentSpace, latents: torch.Tensor, tiled: bool = False) -> tuple[Any, tuple[str, ...]]:
     """The picture (PIL, RGB) of the latents that a pipeline returned, and notes on any way that had to be taken.
 
-    Walks a ladder once: as it is, tiled when memory runs out, in float32 when the result is not a number. Raises
-    `ResourceError` when every rung fails.
+    Walks a ladder once: as it is, unless the plan says `tiled`; tiled when memory runs out, in float32 when the result is not
+    a number. Raises `ResourceError` when every rung fails.
     """
     notes: list[str] = []
     latents = space.finished(latents)
-    pixels = _attempt(pipe, latents, notes)
+    pixels = _attempt(pipe, latents, notes, tiled)
     if not torch.isfinite(pixels).all() and pipe.vae.dtype != torch.float32:
         notes.append("decoded in float32: the first try was not a number")
         pixels = _in_float32(pipe, latents)
@@ -45,14 +46,17 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
 
 
-def _attempt(pipe: Any, latents: torch.Tensor, notes: list[str]) -> torch.Tensor:
-    try:
-        return _run(pipe.vae, latents)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-    notes.append("decoded in tiles: the whole picture did not fit in memory")
-    pipe.vae.enable_tiling()
+def _attempt(pipe: Any, latents: torch.Tensor, notes: list[str], tiled: bool) -> torch.Tensor:
+    if not tiled:
+        try:
+            return _run(pipe.vae, latents)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        notes.append("decoded in tiles: the whole picture did not fit in memory")
+    elif latents.shape[-1] * latents.shape[-2] > 64 * 64:
+        notes.append("decoded in tiles, as planned: memory is short")
+    set_tiles(pipe.vae)
     try:
         return _run(pipe.vae, latents)
     except Exception as error:

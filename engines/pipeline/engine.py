@@ -16,7 +16,6 @@ from engines import media
 from engines.errors import EaselError, ResourceError
 from engines.family import EngineFamily
 from engines.interface import RunContext
-from engines.loaders import load_model
 from engines.media.infotext import LORA
 from engines.options import EMBEDDING
 from engines.pipeline.ahead import denoise_together, together
@@ -25,6 +24,7 @@ from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpo
 from engines.pipeline.decode import check_latents, decode, is_out_of_memory
 from engines.pipeline.embeddings import Embeddings
 from engines.pipeline.encode import Conditions, TextEncodings, text_notes
+from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
 from engines.pipeline.latents import LatentSpace, create_space
 from engines.pipeline.loras import LoraStack
 from engines.pipeline.passes import Pass, Plan, make_plan
@@ -32,7 +32,7 @@ from engines.pipeline.passes.soft import SoftBlend
 from engines.pipeline.preview import Previewer
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
-from engines.placement import Placement, decide_placement, machine_facts
+from engines.plan import Placement
 from engines.prompt import used_embeddings, used_loras
 from engines.records import ModelRecord
 from engines.registry import create_pipeline
@@ -60,13 +60,14 @@ class DiffusersEngine:
         self._words: Any = ()  # the LoRAs under which the kept texts were encoded
         self._ahead: dict[int, torch.Tensor] = {}  # latents of pictures that were denoised together, by index
         self._encodings: TextEncodings | None = None
+        self._tiled = False  # whether the plan of this job decodes in tiles
         self._previewer = Previewer(family.latent)
 
     def load(self, record: ModelRecord, ctx: RunContext) -> None:
         """See `EngineInterface.load`."""
         ctx.on_progress(Progress(Stage.LOAD))
-        placement = decide_placement(machine_facts(), record, self.family)
-        self._parts = load_model(record.loader, record, self.family, placement, ctx.check_cancelled)
+        placement = plan_for(record, self.family, ctx).placement
+        self._parts = load_kept(record, self.family, placement, ctx.check_cancelled)
         for denoiser in self._denoisers if self.family.denoiser_facts else ():
             denoiser.register_to_config(**self.family.denoiser_facts)  # pyright: ignore
         self._record, self._placement = record, placement
@@ -85,6 +86,7 @@ class DiffusersEngine:
         seconds: dict[str, float] = {}
         artifacts = []
         self._ahead = {}
+        self._tiled = self._the_placement.tile_decode if ctx.plan is None else ctx.plan.way.tiled
         with _out_of_memory_said_plainly(request):
             for index in range(ctx.first_image, request.count):
                 self._denoise_ahead(request, index, ctx, seconds)
@@ -178,7 +180,7 @@ class DiffusersEngine:
 
     def _decode(self, latents: torch.Tensor, request: GenerationRequest, notes: list[str]) -> Any:
         """The picture of latents that the pipeline made for `request`."""
-        picture, more = decode(self._pipe, self._space(request), latents)
+        picture, more = decode(self._pipe, self._space(request), latents, self._tiled)
         notes += [note for note in more if note not in notes]
         return picture
 
@@ -193,6 +195,7 @@ class DiffusersEngine:
             components = {**self._parts, "scheduler": scheduler}
             self._pipelines[request.task] = create_pipeline(self.family, request.task, components)
             self._pipelines[request.task].set_progress_bar_config(disable=True)
+            prepare_pipeline(self._pipelines[request.task], self._the_placement)
         pipe = self._pipelines[request.task]
         pipe.scheduler = scheduler
         self._pipe = pipe
@@ -267,9 +270,13 @@ class DiffusersEngine:
         return tuple(self._parts[name] for name in names if name and self._parts.get(name) is not None)
 
     @property
+    def _the_placement(self) -> Placement:
+        assert self._placement is not None, "load comes before generate"
+        return self._placement
+
+    @property
     def _device(self) -> str:
-        assert self._placement is not None
-        return self._placement.device
+        return self._the_placement.device
 
 
 def _picture_path(ctx: RunContext, request: GenerationRequest, index: int) -> Path:

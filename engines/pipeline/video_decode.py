@@ -16,6 +16,7 @@ import torch
 
 from engines.errors import ResourceError
 from engines.pipeline.decode import is_out_of_memory
+from engines.pipeline.keeping import working_device
 from engines.video_rules import DecodeKind
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class _Rung:
 
 
 def _ladder(vae: Any, tiled: bool) -> Iterator[_Rung]:
-    on_card = next(vae.parameters()).device.type != "cpu"
+    on_card = working_device(vae).type != "cpu"
     if not tiled:
         yield _Rung(_as_it_is, False, "decoded in tiles: the whole frames did not fit in memory")
     yield _Rung(_in_tiles, True, "decoded on the processor: the graphics memory was too small" if on_card else "")
@@ -177,7 +178,7 @@ def _try_in_float32(
 
 
 def _decode(vae: Any, given: DecoderInput, kind: DecodeKind, emit: Emit, frame_step: int, tiled: bool) -> None:
-    device = next(vae.parameters()).device
+    device = working_device(vae)
     latents = given.latents.to(device, vae.dtype)
     arguments = {name: value.to(device) for name, value in given.arguments.items()}
     if kind is DecodeKind.FRAMES:

@@ -14,7 +14,6 @@ import torch
 from engines.errors import EaselError, ResourceError
 from engines.family import EngineFamily
 from engines.interface import RunContext
-from engines.loaders import load_model
 from engines.media.infotext import write_infotext
 from engines.media.record import full_record
 from engines.media.video_read import frame_size
@@ -22,12 +21,13 @@ from engines.media.video_save_as import save_video_as
 from engines.media.video_write import ENCODINGS, Sound, VideoWriter
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
 from engines.pipeline.decode import check_latents, is_out_of_memory
+from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
 from engines.pipeline.video_arguments import video_arguments
 from engines.pipeline.video_capture import capture_decoder_input, finished_checkpoint, from_checkpoint
 from engines.pipeline.video_decode import DecoderInput, FrameSink, decode_video
 from engines.pipeline.video_preview import VideoPreviewer
 from engines.pipeline.video_steps import VideoSteps
-from engines.placement import Placement, decide_placement, machine_facts
+from engines.plan import Placement
 from engines.records import ModelRecord
 from engines.registry import create_pipeline
 from engines.runtime import peak_memory, software_facts
@@ -56,8 +56,8 @@ class VideoEngine:
     def load(self, record: ModelRecord, ctx: RunContext) -> None:
         """See `EngineInterface.load`."""
         ctx.on_progress(Progress(Stage.LOAD))
-        placement = decide_placement(machine_facts(), record, self.family)
-        self._parts = load_model(record.loader, record, self.family, placement, ctx.check_cancelled)
+        placement = plan_for(record, self.family, ctx).placement
+        self._parts = load_kept(record, self.family, placement, ctx.check_cancelled)
         self._record, self._placement = record, placement
         self._previewer = VideoPreviewer(self._parts["vae"], self.family.latent)
 
@@ -164,7 +164,7 @@ class VideoEngine:
             each.register_forward_pre_hook(lambda *_: ctx.check_cancelled()) for each in _blocks(self._parts["vae"])
         ]
         try:
-            tiled = self._placement is not None and self._placement.tile_decode
+            tiled = ctx.plan.way.tiled if ctx.plan is not None else self._planned_tiles
             notes = decode_video(self._parts["vae"], given, self._rules.decode, sink, self._rules.frame_step, tiled)
         except BaseException:
             file.close()
@@ -180,6 +180,8 @@ class VideoEngine:
             parts = {**self._parts, "scheduler": scheduler}
             self._pipelines[request.task] = create_pipeline(self.family, request.task, parts)
             self._pipelines[request.task].set_progress_bar_config(disable=True)
+            assert self._placement is not None, "load comes before generate"
+            prepare_pipeline(self._pipelines[request.task], self._placement)
         pipe = self._pipelines[request.task]
         pipe.scheduler = scheduler
         if (guider := getattr(pipe, "guider", None)) is not None:
@@ -232,6 +234,10 @@ class VideoEngine:
         """The pipeline's own: one may have been built from several parts."""
         names = (self.family.denoiser, self.family.second_denoiser)
         return [found for name in names if name and (found := getattr(pipe, name, None)) is not None]
+
+    @property
+    def _planned_tiles(self) -> bool:
+        return self._placement is not None and self._placement.tile_decode
 
     @property
     def _device(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from engines.errors import EaselError, UserError
 from engines.family import EngineFamily
 from engines.header import INDEX, read_header, read_json
-from engines.placement import Placement
+from engines.plan import Placement
 from engines.records import ModelRecord
 from engines.single_file.configs import config_folder
 from engines.single_file.encoders import check_complete, fill, load_encoder

@@ -77,6 +77,7 @@ class Worker:
             checkpoint_every=run.checkpoint_every,
             preview_every=run.preview_every,
             with_metadata=run.with_metadata,
+            plan=run.plan,
         )
         try:
             if run.request.needs_model:

@@ -195,6 +195,7 @@ def _run_message(record: ModelRecord, request: GenerationRequest, ctx: RunContex
         ctx.preview_every,
         ctx.with_metadata,
         dict(ctx.files),
+        ctx.plan,
     )
 
 

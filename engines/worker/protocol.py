@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engines.errors import EaselError
+from engines.plan import Plan
 from engines.records import ModelRecord
 from engines.types import Artifact, GenerationRequest, GenerationResult, Progress
 
@@ -23,6 +24,7 @@ class Run:
     preview_every: float = 0.5
     with_metadata: bool = True
     files: dict[str, Path] = field(default_factory=dict)
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,88 @@
+"""The parts of a model and their sizes, from headers alone: what a plan is made of. No tensor is read, no torch needed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+
+from engines.errors import UserError
+from engines.family import EngineFamily
+from engines.identify import read_weights_header
+from engines.identify.folders import weight_files
+from engines.identify.gguf import TYPES
+from engines.identify.safetensors import BITS
+from engines.placement import ModelSizes, PartSize
+from engines.records import ModelRecord, TensorInfo
+
+TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+PACKED = {name: bytes_ * 8 / numbers for name, numbers, bytes_ in TYPES.values()}
+NEARLY_ALL = 0.98  # of a part's numbers that share a dtype; norms are often kept in more bits
+
+
+def part_sizes(record: ModelRecord, family: EngineFamily) -> ModelSizes:
+    """Sizes of the model's parts. Files that cannot be read are left out: loading them says what is wrong with them."""
+    denoisers = tuple(name for name in (family.denoiser, family.second_denoiser) if name)
+    parts = _of_folder(record, family) if record.path.is_dir() else _of_file(record, family)
+    decoders = tuple(name for name in parts if name.startswith(("vae", "vocoder", "audio_vae")))
+    mappable = record.path.is_dir() and all(_mappable(part) for part in parts.values())
+    return ModelSizes(parts, denoisers, decoders, mappable)
+
+
+def _mappable(part: PartSize) -> bool:
+    return part.stored in ("float16", "bfloat16", "float32") and not part.quantised
+
+
+def _of_folder(record: ModelRecord, family: EngineFamily) -> dict[str, PartSize]:
+    places = {name: record.sources.get(name, record.path / name) for name in family.parts}
+    found = {name: _tensors(place) for name, place in places.items() if place.exists()}
+    return {name: part_size(tensors.values()) for name, tensors in found.items() if tensors}
+
+
+def _of_file(record: ModelRecord, family: EngineFamily) -> dict[str, PartSize]:
+    """A checkpoint's tensors told apart by the prefixes that the family names; parts from elsewhere by their own files."""
+    prefixes = {name: each for name, each in family.detection.prefixes.items() if each}
+    others = tuple(prefix for each in prefixes.values() for prefix in each)
+    tensors = _tensors(record.path)
+    groups = {name: [info for key, info in tensors.items() if key.startswith(each)] for name, each in prefixes.items()}
+    groups[family.denoiser] = [info for key, info in tensors.items() if not others or not key.startswith(others)]
+    for name, place in record.sources.items():
+        inside = _tensors(place)
+        own = (
+            [info for key, info in inside.items() if key.startswith(prefixes.get(name, ()))] if name in prefixes else []
+        )
+        groups[name] = own or list(inside.values())
+    return {name: part_size(infos) for name, infos in groups.items() if infos and name in family.parts}
+
+
+def part_size(tensors: Iterable[TensorInfo]) -> PartSize:
+    """The sum over the tensors of a header."""
+    counts: Counter[str] = Counter()
+    stored, largest = 0.0, 0
+    for info in tensors:
+        numbers = prod(info.shape)
+        counts[info.dtype] += numbers
+        stored += numbers * (BITS.get(info.dtype) or PACKED.get(info.dtype, 32)) / 8
+        largest = max(largest, numbers)
+    total = sum(counts.values())
+    dtype, most = counts.most_common(1)[0] if counts else ("", 0)
+    usual = TORCH_NAMES.get(dtype, "")
+    quantised = dtype in PACKED and dtype not in BITS  # what is plain is unpacked when it is loaded
+    return PartSize(total, round(stored), largest, usual if most >= NEARLY_ALL * total else "", quantised)
+
+
+def _tensors(place: Path) -> Mapping[str, TensorInfo]:
+    files = weight_files(place) if place.is_dir() else [place]
+    try:
+        return {name: info for path in files for name, info in _header(path, path.stat().st_mtime_ns).items()}
+    except (OSError, UserError, json.JSONDecodeError):
+        return {}
+
+
+@lru_cache(maxsize=32)
+def _header(path: Path, _changed: int) -> Mapping[str, TensorInfo]:
+    """Kept, because an estimate is made at every change of a form."""
+    return read_weights_header(path).tensors

@@ -1,0 +1,151 @@
+"""The plan is a pure decision: it never goes over its budget unless it says so, and more memory never makes it slower."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from engines.family import EngineFamily
+from engines.part_sizes import part_sizes
+from engines.placement import Demand, Keep, MachineFacts, ModelSizes, PartSize, decide_placement, ways_out
+from engines.records import ModelRecord
+from engines.registry import REGISTRY
+
+GB = 10**9
+FAMILIES = REGISTRY.all()
+
+
+def sizes(family: EngineFamily, billions: float = 1.0, stored: str = "float16") -> ModelSizes:
+    """A model whose denoiser has `billions` of parameters and whose encoder has half as many."""
+
+    def part(share: float) -> PartSize:
+        count = int(billions * share * 1e9)
+        return PartSize(count, count * 2, count // 100, stored)
+
+    denoisers = tuple(name for name in (family.denoiser, family.second_denoiser) if name)
+    parts = {name: part(1.0) for name in denoisers} | {"vae": part(0.08), "text_encoder": part(0.5)}
+    return ModelSizes(parts, denoisers, ("vae",), mappable=bool(stored))
+
+
+demands = some.builds(
+    Demand,
+    width=some.integers(4, 32).map(lambda count: count * 64),
+    height=some.integers(4, 32).map(lambda count: count * 64),
+    frames=some.integers(1, 30).map(lambda count: 4 * count + 1),
+    batch=some.integers(1, 8),
+    passes=some.sampled_from((1, 2)),
+    swappable=some.booleans(),
+)
+machines = some.builds(
+    MachineFacts,
+    device=some.sampled_from(("cpu", "cuda")),
+    free_memory=some.integers(0, 100 * GB),
+    bfloat16=some.booleans(),
+    main_memory=some.integers(0, 100 * GB),
+)
+models = some.builds(
+    sizes, some.sampled_from(FAMILIES), some.floats(0.05, 30), some.sampled_from(("float16", "float32", ""))
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(machines, models, some.sampled_from(FAMILIES), demands, some.integers(0, 6))
+def test_a_plan_that_fits_stays_within_its_budget(
+    facts: MachineFacts, model: ModelSizes, family: EngineFamily, demand: Demand, from_rung: int
+) -> None:
+    plan = decide_placement(facts, model, family, demand, from_rung=from_rung)
+    within = all(stage.device <= plan.budget for stage in plan.stages)
+    if facts.device != "cpu":
+        within = within and all(stage.main <= plan.main_budget for stage in plan.stages)
+    assert plan.fits == within
+    assert plan.budget <= facts.free_memory
+    assert plan.reasons
+    assert all(stage.device > 0 for stage in plan.stages)
+
+
+@settings(max_examples=200, deadline=None)
+@given(machines, models, some.sampled_from(FAMILIES), demands, some.integers(0, 50 * GB))
+def test_more_memory_never_makes_it_slower(
+    facts: MachineFacts, model: ModelSizes, family: EngineFamily, demand: Demand, more: int
+) -> None:
+    richer = replace(facts, free_memory=facts.free_memory + more, main_memory=facts.main_memory + more)
+    before, after = (decide_placement(each, model, family, demand) for each in (facts, richer))
+    assert after.rung <= before.rung
+    assert after.fits >= before.fits
+
+
+@settings(max_examples=200, deadline=None)
+@given(machines, models, some.sampled_from(FAMILIES), demands)
+def test_a_smaller_wish_never_takes_more(
+    facts: MachineFacts, model: ModelSizes, family: EngineFamily, demand: Demand
+) -> None:
+    half = replace(demand, width=max(64, demand.width // 2))
+    whole, smaller = (decide_placement(facts, model, family, each) for each in (demand, half))
+    assert smaller.rung <= whole.rung
+    assert smaller.fits >= whole.fits
+
+
+@settings(max_examples=100, deadline=None)
+@given(machines, models, some.sampled_from(FAMILIES), demands)
+def test_every_way_out_fits_and_is_one_the_family_can_make(
+    facts: MachineFacts, model: ModelSizes, family: EngineFamily, demand: Demand
+) -> None:
+    for each in ways_out(facts, model, family, demand):
+        assert decide_placement(facts, model, family, each).fits
+        assert each.pixels * each.frames < demand.pixels * demand.frames
+        assert each.frames == demand.frames or (family.video is not None and family.video.allows(each.frames))
+
+
+def test_the_limit_that_a_person_set_wins() -> None:
+    family = REGISTRY.get("sd15")
+    facts = MachineFacts("cpu", 64 * GB, False)
+    demand = Demand(512, 512, passes=2)
+    assert decide_placement(facts, sizes(family), family, demand).way.keep is Keep.WHOLE
+    little = decide_placement(facts, sizes(family), family, demand, limit=2 * GB)
+    assert little.budget == 2 * GB
+    assert little.way.keep is not Keep.WHOLE
+    assert decide_placement(replace(facts, free_memory=0), sizes(family), family, demand, limit=64 * GB).fits
+
+
+def test_a_processor_never_gets_half_precision_and_a_card_never_float32() -> None:
+    family = REGISTRY.get("sdxl")
+    for free in range(40):
+        for half in (True, False):
+            for device in ("cpu", "cuda"):
+                facts = MachineFacts(device, free * GB, half, main_memory=free * GB)
+                plan = decide_placement(facts, sizes(family, 2.57), family, Demand(1024, 1024))
+                expected = "float32" if device == "cpu" else "bfloat16" if half else "float16"
+                assert plan.placement.dtype == expected
+
+
+def test_the_ladder_of_a_card_is_walked_in_its_order() -> None:
+    family = REGISTRY.get("flux")
+    model = sizes(family, 11.9, "bfloat16")
+    ways = []
+    for free in range(60, 0, -1):
+        facts = MachineFacts("cuda", free * GB, True, main_memory=64 * GB)
+        plan = decide_placement(facts, model, family, Demand(1024, 1024))
+        if plan.fits and (not ways or ways[-1] != plan.way):
+            ways.append(plan.way)
+    assert [way.keep for way in ways if way.tiled] == [Keep.WHOLE, Keep.PARTS, Keep.STREAM] or [
+        way.keep for way in ways
+    ] == [Keep.WHOLE, Keep.PARTS, Keep.STREAM]
+    poor = MachineFacts("cuda", 4 * GB, True, main_memory=26 * GB)
+    assert decide_placement(poor, model, family, Demand(1024, 1024)).way.keep is Keep.DISK
+
+
+@pytest.mark.parametrize("key", ["sd15", "flux", "sdxl"])
+def test_sizes_are_those_of_the_files(tiny_models: dict[str, ModelRecord], key: str) -> None:
+    record = tiny_models[key]
+    family = REGISTRY.of(record)
+    found = part_sizes(record, family)
+    on_disk = sum(path.stat().st_size for path in Path(record.path).rglob("*.safetensors"))
+    assert 0.5 * on_disk < sum(part.stored_bytes for part in found.parts.values()) <= on_disk
+    assert set(found.group("denoisers")) == {family.denoiser}
+    assert "vae" in found.group("decoders")
+    assert all(name.startswith(("text_encoder", "image_encoder")) for name in found.group("encoders"))
+    assert found.parts["vae"].stored == "float32"
