@@ -6,6 +6,7 @@ fused kernels never hold its matrix. The figures in the families (`MemoryFigures
 
 from __future__ import annotations
 
+import inspect
 import sys
 import weakref
 from collections.abc import Callable
@@ -122,7 +123,7 @@ def transformers() -> None:
     ):
         given = {key: value for each in arguments[1:] for key, value in each.items()}  # pyright: ignore
         given |= words | {"hidden_states": numbers(*arguments[0])}  # pyright: ignore
-        if "guidance" in getattr(diffusers, name).forward.__code__.co_varnames:
+        if "guidance" in inspect.signature(getattr(diffusers, name).forward).parameters:
             given["guidance"] = numbers(1)
         if name.startswith("HunyuanVideo"):
             given["encoder_attention_mask"] = torch.ones(1, 512, device="meta")
