@@ -147,8 +147,8 @@ class MemoryFigures:
 
     `activation_bytes_per_pixel` is of the decoder, for the pixels of the frames that it decodes together;
     `denoiser_bytes_per_pixel` of one pass of the denoiser, for the pixels of all frames; both at 2 bytes a value. They were
-    counted by running the full-size configurations without data (`python -m tests.measure_activations`). `pixels_per_token` are the
-    pixels, of all frames, for which the denoiser multiplies all of its weights once: what a step costs follows from it.
+    counted by running the full-size configurations without data (`python -m tests.measure_activations`). `pixels_per_token` are
+    the pixels, of all frames, for which the denoiser multiplies all of its weights once: what a step costs follows from it.
     """
 
     parameters: float
