@@ -15,7 +15,19 @@ CARD = "easel.json"
 CARD_ID = re.compile(r"[\w][\w.-]{0,63}")
 TEXT_LIMIT = 2000  # characters of a description or a licence note
 # A card may set how the model likes to be used, never what is drawn or from which file.
-CARD_FIELDS = ("width", "height", "steps", "guidance", "sampler", "scheduler", "strength", "clip_skip")
+CARD_FIELDS = (
+    "width",
+    "height",
+    "steps",
+    "guidance",
+    "sampler",
+    "scheduler",
+    "strength",
+    "clip_skip",
+    "frames",
+    "fps",
+    "motion",
+)
 SAMPLE = 64 * 1024  # bytes read at the beginning, the middle and the end of each file for the fingerprint
 
 

@@ -21,6 +21,7 @@ TASK_ALIASES = {
     "txt2vid": "text-to-video",
     "img2vid": "image-to-video",
     "vid2vid": "video-to-video",
+    "extend": "extend-video",
 }
 REFERENCE_FIELDS = ("reference_2", "reference_3", "reference_4")
 INPUT_FIELDS = (
@@ -87,6 +88,7 @@ class Task(StrEnum):
     TEXT_TO_VIDEO = "text-to-video"
     IMAGE_TO_VIDEO = "image-to-video"
     VIDEO_TO_VIDEO = "video-to-video"
+    EXTEND_VIDEO = "extend-video"
     UPSCALE = "upscale"
 
     @classmethod
@@ -108,12 +110,12 @@ class Task(StrEnum):
     @property
     def needs_video(self) -> bool:
         """Whether the task starts from a video."""
-        return self is Task.VIDEO_TO_VIDEO
+        return self in (Task.VIDEO_TO_VIDEO, Task.EXTEND_VIDEO)
 
     @property
     def makes_video(self) -> bool:
         """Whether moving pictures come out."""
-        return self in (Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO, Task.VIDEO_TO_VIDEO)
+        return self in (Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO, Task.VIDEO_TO_VIDEO, Task.EXTEND_VIDEO)
 
     @property
     def uses_strength(self) -> bool:
@@ -180,13 +182,13 @@ class GenerationRequest(BaseModel):
     reference_2: str | None = Field(default=None, description="a second picture that an edit looks at")
     reference_3: str | None = Field(default=None, description="a third picture that an edit looks at")
     reference_4: str | None = Field(default=None, description="a fourth picture that an edit looks at")
-    frames: int = Field(default=1, ge=1, description="frames of a video; each family has its own counts")
+    frames: int = Field(default=1, ge=1, description="frames that the model makes; each family has its own counts")
     fps: int = Field(default=16, ge=1, le=120, description="frames per second of a video")
     motion: int = Field(
         default=127, ge=1, le=255, description="how much moves, for models that can be told (motion bucket)"
     )
     last_image: str | None = Field(default=None, description="the picture that a video ends with")
-    init_video: str | None = Field(default=None, description="the video to start from")
+    init_video: str | None = Field(default=None, description="the video to change or to go on from")
     image_format: ImageFormat = Field(default=ImageFormat.PNG, description="what a picture is saved as")
     video_format: VideoFormat = Field(default=VideoFormat.WEBM, description="what a video is saved as")
 

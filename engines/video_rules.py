@@ -20,6 +20,8 @@ class VideoRules:
 
     `knows_fps`: the model is told the frames per second, so that they change the motion and not only the playing speed.
     `last_image`, `motion` and `sound`: it can be given a last picture, can be told how much moves, makes sound too.
+    `needs_last_image`: it was made for two pictures and does not work with one. `goes_on_from` is how many of a video's last
+    frames it goes on from at most: with one the video is made longer from a picture, and its motion is not known.
     """
 
     frame_step: int
@@ -29,6 +31,8 @@ class VideoRules:
     decode: DecodeKind
     knows_fps: bool = False
     last_image: bool = False
+    needs_last_image: bool = False
+    goes_on_from: int = 1
     motion: bool = False
     sound: bool = False
     max_fps: int = 60
@@ -46,6 +50,12 @@ class VideoRules:
     def frames_for(self, seconds: float, fps: int) -> int:
         """The allowed count that comes nearest to `seconds`; of two as near, the shorter."""
         return min(self.nearest(round(seconds * fps)), key=lambda count: abs(count - seconds * fps))
+
+    def overlap(self, frames: int, found: int) -> int:
+        """Of a video of `found` frames, how many of its last a run of `frames` goes on from: always fewer than it makes."""
+        most = min(self.goes_on_from, found, frames - self.frame_step)
+        k = (most - self.frame_offset) // self.frame_step
+        return max(1, k * self.frame_step + self.frame_offset) if self.goes_on_from > 1 else 1
 
     @property
     def counts(self) -> str:

@@ -23,7 +23,7 @@ from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
 
 WORDS = {Task.TEXT_TO_VIDEO: "CogVideoXPipeline", Task.VIDEO_TO_VIDEO: "CogVideoXVideoToVideoPipeline"}
-PICTURE = {Task.IMAGE_TO_VIDEO: "CogVideoXImageToVideoPipeline"}
+PICTURE = dict.fromkeys((Task.IMAGE_TO_VIDEO, Task.EXTEND_VIDEO), "CogVideoXImageToVideoPipeline")
 
 
 def _tiny(pipeline_class: str, in_channels: int) -> TinyProfile:

@@ -27,7 +27,7 @@ from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
 
 WORDS = {Task.TEXT_TO_VIDEO: "HunyuanVideoPipeline"}
-PICTURE = {Task.IMAGE_TO_VIDEO: "HunyuanVideoImageToVideoPipeline"}
+PICTURE = dict.fromkeys((Task.IMAGE_TO_VIDEO, Task.EXTEND_VIDEO), "HunyuanVideoImageToVideoPipeline")
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 
 

@@ -25,7 +25,7 @@ from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
 
 WORDS = {Task.TEXT_TO_VIDEO: "HunyuanVideo15Pipeline"}
-PICTURE = {Task.IMAGE_TO_VIDEO: "HunyuanVideo15ImageToVideoPipeline"}
+PICTURE = dict.fromkeys((Task.IMAGE_TO_VIDEO, Task.EXTEND_VIDEO), "HunyuanVideo15ImageToVideoPipeline")
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "guider", "scheduler")
 
 

@@ -6,6 +6,8 @@ Lightricks/LTX-Video.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engines.family import (
     Detection,
     EngineFamily,
@@ -23,7 +25,16 @@ from engines.tiny_parts import T5, T5_TOKENIZER, WIDTH
 from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
 
-PIPELINES = {Task.TEXT_TO_VIDEO: "LTXPipeline", Task.IMAGE_TO_VIDEO: "LTXImageToVideoPipeline"}
+PIPELINES = {
+    Task.TEXT_TO_VIDEO: "LTXPipeline",
+    Task.IMAGE_TO_VIDEO: "LTXImageToVideoPipeline",
+    Task.EXTEND_VIDEO: "LTXImageToVideoPipeline",
+}
+# From 0.9.5 on the models were trained with frames given anywhere: a last picture, the end of another video.
+CONDITIONS = dict.fromkeys((Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO, Task.EXTEND_VIDEO), "LTXConditionPipeline")
+RULES = VideoRules(
+    frame_step=8, frame_offset=1, min_frames=9, max_frames=257, decode=DecodeKind.WINDOWS, knows_fps=True
+)
 
 TINY = TinyProfile(
     pipeline_class="LTXPipeline",
@@ -72,6 +83,12 @@ TINY = TinyProfile(
     },
 )
 
+TINY_CONDITIONS = replace(
+    TINY,
+    pipeline_class="LTXConditionPipeline",
+    parts={**TINY.parts, "scheduler": TinyPart("diffusers", "FlowMatchEulerDiscreteScheduler")},
+)
+
 FAMILY = EngineFamily(
     id="ltx",
     title="LTX-Video",
@@ -100,7 +117,10 @@ FAMILY = EngineFamily(
             ),
         },
         prefixes={"vae": ("vae.",)},
-        variants={"distilled": Variant(metadata={"modelspec.title": "*distilled*"})},
+        variants={
+            "conditions": Variant(pipeline_classes=frozenset({"LTXConditionPipeline"})),
+            "distilled": Variant(metadata={"modelspec.title": "*distilled*"}),
+        },
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=128, scale=32),
@@ -112,8 +132,16 @@ FAMILY = EngineFamily(
     text=TextRules(returns=(), tokens=128),
     engine="engines.pipeline.video_engine:VideoEngine",
     call_arguments={"decode_timestep": 0.05, "decode_noise_scale": 0.025},
-    changes={"distilled": {"defaults": {"steps": 8, "guidance": 1.0}}},
-    video=VideoRules(
-        frame_step=8, frame_offset=1, min_frames=9, max_frames=257, decode=DecodeKind.WINDOWS, knows_fps=True
-    ),
+    changes={
+        "conditions": {
+            "pipelines": CONDITIONS,
+            # Tokens have noise levels of their own, which no other sampler is told.
+            "samplers": ("Euler flow",),
+            "schedulers": ("Normal",),
+            "video": replace(RULES, last_image=True, goes_on_from=17),
+            "tiny": TINY_CONDITIONS,
+        },
+        "distilled": {"defaults": {"steps": 8, "guidance": 1.0}},
+    },
+    video=RULES,
 )

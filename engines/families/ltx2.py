@@ -1,6 +1,6 @@
 """LTX-2: 19 to 22 billion parameters, pictures and sound together; sides of 32, frames 8k + 1 at 24 a second.
 
-Source: the classes LTX2Pipeline and LTX2ImageToVideoPipeline of diffusers 0.42 and the configuration of Lightricks/LTX-2.
+Source: the classes LTX2Pipeline and LTX2ConditionPipeline of diffusers 0.42 and the configuration of Lightricks/LTX-2.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from engines.tiny_parts import GEMMA3, WIDTH
 from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
 
-PIPELINES = {Task.TEXT_TO_VIDEO: "LTX2Pipeline", Task.IMAGE_TO_VIDEO: "LTX2ImageToVideoPipeline"}
+PIPELINES = {
+    Task.TEXT_TO_VIDEO: "LTX2Pipeline",
+    Task.IMAGE_TO_VIDEO: "LTX2ConditionPipeline",  # the one that takes a last picture too
+    Task.EXTEND_VIDEO: "LTX2ConditionPipeline",
+}
 
 # The sound's latents have 2 channels of 8 / 4 mel bins; a decoder of one level halves nothing, four bins are one.
 TINY = TinyProfile(
@@ -143,7 +147,7 @@ FAMILY = EngineFamily(
     samplers=FLOW_SAMPLERS,
     schedulers=FLOW_SCHEDULES,
     detection=Detection(
-        pipeline_classes=frozenset(PIPELINES.values()),
+        pipeline_classes=frozenset({*PIPELINES.values(), "LTX2ImageToVideoPipeline"}),
         files={
             "transformer": (
                 Signature({"audio_patchify_proj.weight": (None, 128), "transformer_blocks.*.scale_shift_table": ()}),
@@ -172,6 +176,8 @@ FAMILY = EngineFamily(
         max_frames=241,
         decode=DecodeKind.WINDOWS,
         knows_fps=True,
+        last_image=True,
+        goes_on_from=17,
         sound=True,
     ),
 )

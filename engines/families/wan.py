@@ -29,7 +29,8 @@ from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
 
 WORDS = {Task.TEXT_TO_VIDEO: "WanPipeline", Task.VIDEO_TO_VIDEO: "WanVideoToVideoPipeline"}
-PICTURE = {Task.IMAGE_TO_VIDEO: "WanImageToVideoPipeline"}
+PICTURE = {Task.IMAGE_TO_VIDEO: "WanImageToVideoPipeline", Task.EXTEND_VIDEO: "WanImageToVideoPipeline"}
+TWO_PICTURES = {Task.IMAGE_TO_VIDEO: "WanImageToVideoPipeline"}
 RULES = VideoRules(frame_step=4, frame_offset=1, min_frames=5, max_frames=121, decode=DecodeKind.CAUSAL)
 
 DENOISER = {
@@ -181,7 +182,12 @@ FAMILY = EngineFamily(
     engine="engines.pipeline.video_engine:VideoEngine",
     changes={
         "picture": FROM_PICTURE,
-        "first-last": {**FROM_PICTURE, "video": LAST, "tiny": TINY_FIRST_LAST},
+        "first-last": {
+            **FROM_PICTURE,
+            "pipelines": TWO_PICTURES,
+            "video": replace(LAST, needs_last_image=True),
+            "tiny": TINY_FIRST_LAST,
+        },
         "picture-two": {**FROM_PICTURE, "defaults": {"guidance": 3.5}, "video": LAST, "tiny": TINY_PICTURE_TWO},
         "both": {
             "pipelines": {Task.TEXT_TO_VIDEO: "WanPipeline", **PICTURE},

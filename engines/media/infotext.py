@@ -82,7 +82,8 @@ def _denoising_strength(request: GenerationRequest) -> str | None:
     """A1111 has one key for both passes; its second pass is only after text, so they never meet."""
     if request.hires is not None:
         return _number(request.hires.strength)
-    return _number(request.strength) if request.task.needs_image and request.needs_model else None
+    drawn_in_part = request.task.uses_strength or request.tiles is not None
+    return _number(request.strength) if drawn_in_part and request.needs_model else None
 
 
 def _passes(request: GenerationRequest) -> dict[str, object]:

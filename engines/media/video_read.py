@@ -12,6 +12,7 @@ from engines.errors import EaselError, UserError
 from engines.media.images import picture_size
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
 
 SUFFIXES = frozenset({".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"})
@@ -84,6 +85,20 @@ def read_frames(path: Path, limit: int | None = None) -> Iterator[Image]:
             if limit is not None and number >= limit:
                 return
             yield frame.to_image()
+
+
+def read_sound(path: Path, rate: int) -> np.ndarray:
+    """The sound as float32 [2, n] at `rate` samples a second, nothing where there is none. Raises as `video_facts` does."""
+    import av
+    import numpy as np
+
+    with _open(path) as (container, _stream):
+        if not container.streams.audio:
+            return np.zeros((2, 0), np.float32)
+        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
+        frames = [*container.decode(audio=0), None]  # the end gives what the resampler has held back
+        pieces = [made.to_ndarray() for frame in frames for made in resampler.resample(frame)]
+        return np.concatenate(pieces, axis=1) if pieces else np.zeros((2, 0), np.float32)
 
 
 def poster(path: Path) -> Image:

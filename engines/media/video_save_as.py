@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engines.media.video_read import read_frames, video_facts, video_tags
+from engines.media.video_read import read_frames, read_sound, video_facts, video_tags
 from engines.media.video_write import Sound, VideoWriter
 from engines.types import VideoFormat
 
 GIF_COLOURS = 256
+SOUND_RATE = 48_000  # what Opus and everything that plays videos take
 DESCRIPTION = 0x010E  # EXIF ImageDescription
 
 
@@ -24,7 +25,7 @@ def save_video_as(source: Path, target: Path, video_format: VideoFormat) -> Path
     if video_format in (VideoFormat.GIF, VideoFormat.WEBP):
         return _moving_picture(source, target, video_format, tags)
     facts = video_facts(source)
-    sound = _sound(source) if facts.sound else None
+    sound = Sound(read_sound(source, SOUND_RATE), SOUND_RATE) if facts.sound else None
     writer = VideoWriter(target, video_format, (facts.width, facts.height), round(facts.fps), tags, sound)
     try:
         for frame in read_frames(source):
@@ -87,17 +88,6 @@ def _paletted(source: Path) -> Iterator[Any]:
 
     for frame in read_frames(source):
         yield frame.quantize(GIF_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
-
-
-def _sound(source: Path) -> Sound:
-    import av
-    import numpy as np
-
-    with av.open(str(source)) as container:
-        rate = container.streams.audio[0].rate
-        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
-        pieces = [made.to_ndarray() for frame in container.decode(audio=0) for made in resampler.resample(frame)]
-    return Sound(np.concatenate(pieces, axis=1), rate)
 
 
 def _pixels(frame: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,8 @@ from engines.errors import UserError
 from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.media.video_read import read_frames
-from engines.types import GenerationRequest
+from engines.pipeline.video_extend import LeadIn
+from engines.types import GenerationRequest, Task
 
 # Field of the request to argument of the pipeline; passed where the pipeline has it.
 NAMES = {
@@ -39,19 +41,45 @@ def video_arguments(pipe: Any, family: EngineFamily, request: GenerationRequest,
     if "decode_chunk_size" in known:
         values["decode_chunk_size"] = request.frames  # all at once: the decoder's input is taken, not decoded
     task_arguments = family.task_arguments.get(request.task, {})
-    return {**values, **_pictures(request, ctx), **family.call_arguments, **task_arguments}
+    given = _pictures(family, request, ctx)
+    return {
+        **values,
+        **(_conditions(pipe, given, request) if "conditions" in known else given),
+        **family.call_arguments,
+        **task_arguments,
+    }
 
 
-def _pictures(request: GenerationRequest, ctx: RunContext) -> Mapping[str, Any]:
+def _pictures(family: EngineFamily, request: GenerationRequest, ctx: RunContext) -> Mapping[str, Any]:
     size = (request.width, request.height)
     found: dict[str, Any] = {}
     if request.task.needs_image:
         found["image"] = media.fit(media.open_image(ctx.inputs["init_image"]), size)
     if request.last_image is not None:
         found["last_image"] = media.fit(media.open_image(ctx.inputs["last_image"]), size)
-    if request.task.needs_video:
+    if request.task is Task.EXTEND_VIDEO:
+        assert family.video is not None
+        found["image"] = LeadIn(ctx.inputs["init_video"], request, family.video).last()
+        if family.video.goes_on_from == 1:
+            (found["image"],) = found["image"]
+    elif request.task.needs_video:
         if int(request.steps * request.strength) < 1:
             raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
         frames = read_frames(ctx.inputs["init_video"], request.frames)
         found["video"] = [media.fit(frame, size) for frame in frames]
     return found
+
+
+def _conditions(pipe: Any, given: Mapping[str, Any], request: GenerationRequest) -> Mapping[str, Any]:
+    """The pictures as frames of the video: the first ones, and the last."""
+    first, last = given.get("image"), given.get("last_image")
+    place = sys.modules[type(pipe).__module__]
+    if (made := getattr(place, "LTX2VideoCondition", None)) is not None:
+        found = [made(frames=each, index=at) for each, at in ((first, 0), (last, -1)) if each is not None]
+        return {"conditions": found}
+    made, found = place.LTXVideoCondition, []
+    if first is not None:
+        found.append(made(**{"video" if isinstance(first, list) else "image": first}, frame_index=0))
+    if last is not None:
+        found.append(made(image=last, frame_index=request.frames - 1))
+    return {"conditions": found} if found else {}

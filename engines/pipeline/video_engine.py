@@ -25,6 +25,7 @@ from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
 from engines.pipeline.video_arguments import video_arguments
 from engines.pipeline.video_capture import capture_decoder_input, finished_checkpoint, from_checkpoint
 from engines.pipeline.video_decode import DecoderInput, FrameSink, decode_video
+from engines.pipeline.video_extend import LeadIn
 from engines.pipeline.video_preview import VideoPreviewer
 from engines.pipeline.video_steps import VideoSteps
 from engines.plan import Placement
@@ -32,7 +33,7 @@ from engines.records import ModelRecord
 from engines.registry import create_pipeline
 from engines.runtime import peak_memory, software_facts
 from engines.samplers import create_sampler, seed_sampler
-from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage, VideoFormat
+from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage, Task, VideoFormat
 from engines.video_rules import VideoRules
 
 log = logging.getLogger(__name__)
@@ -153,11 +154,13 @@ class VideoEngine:
         ctx: RunContext,
     ) -> tuple[_File, tuple[str, ...]]:
         """The whole video in its file, which is not in its place yet. Stopped or failed, the file ends where it is."""
-        file = _File(path, request, self._tags(request, ctx), self._sound(sound))
+        lead = LeadIn(ctx.inputs["init_video"], request, self._rules) if request.task is Task.EXTEND_VIDEO else None
+        spoken = lead.sound(self._sound(sound)) if lead is not None else self._sound(sound)
+        file = _File(path, request, self._tags(request, ctx), spoken, lead)
 
         def on_frames(frames: Any) -> None:
             file.write(frames)
-            ctx.on_progress(Progress(Stage.DECODE, file.frames, request.frames, index, videos))
+            ctx.on_progress(Progress(Stage.DECODE, file.made, request.frames, index, videos))
 
         sink = FrameSink(on_frames, ctx.check_cancelled)
         check = [
@@ -172,7 +175,7 @@ class VideoEngine:
         finally:
             for hook in check:
                 hook.remove()
-        return file, notes
+        return file, (*notes, *(lead.notes if lead is not None else ()))
 
     def _pipeline(self, request: GenerationRequest) -> Any:
         scheduler = self._scheduler(request)
@@ -248,22 +251,30 @@ class VideoEngine:
 class _File:
     """The video's file, begun with the first frames, which say how large they are; GIF and WebP are made from a WebM."""
 
-    def __init__(self, path: Path, request: GenerationRequest, tags: dict[str, str], sound: Sound | None) -> None:
-        self._path, self._request, self._tags, self._sound = path, request, tags, sound
+    def __init__(
+        self,
+        path: Path,
+        request: GenerationRequest,
+        tags: dict[str, str],
+        sound: Sound | None,
+        lead: LeadIn | None = None,
+    ) -> None:
+        self._path, self._request, self._tags, self._sound, self._lead = path, request, tags, sound, lead
+        self.made = 0  # frames that came from the decoder
         self._direct = request.video_format in ENCODINGS
         self._format = request.video_format if self._direct else VideoFormat.WEBM
         self._writer: VideoWriter | None = None
-
-    @property
-    def frames(self) -> int:
-        return self._writer.frames if self._writer is not None else 0
 
     def write(self, frames: Any) -> None:
         if self._writer is None:
             path = self._path if self._direct else self._path.with_suffix(".whole.webm")
             size = (frames.shape[2], frames.shape[1])
             self._writer = VideoWriter(path, self._format, size, self._request.fps, self._tags, self._sound)
-        self._writer.write(frames)
+            for chunk in self._lead.chunks() if self._lead is not None else ():
+                self._writer.write(chunk)
+        known = max(0, self._lead.overlap - self.made) if self._lead is not None else 0
+        self.made += len(frames)
+        self._writer.write(frames[known:])  # what the model was shown is there already
 
     def close(self) -> None:
         if self._writer is not None:
