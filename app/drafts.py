@@ -18,20 +18,22 @@ from app.presets import PresetStore
 from app.resolve import Resolved, resolve
 from app.validate_passes import OPTION_TASKS
 from app.wishes import Quality, Shape, grown_size, size_for, steps_for
-from engines.api import EaselError, GenerationRequest, Task, UserError, family_of, picture_size
+from engines.api import EaselError, GenerationRequest, Limits, Task, UserError, family_of, picture_size
 
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 # What a draft has fields of its own for; everything else that was set by hand lies in `values`.
-OWN_FIELDS = frozenset({"task", "prompt", "negative_prompt", "model", "count", "seed", "init_image", "mask"})
+FILES = ("init_image", "mask", "last_image", "init_video")
+OWN_FIELDS = frozenset({"task", "prompt", "negative_prompt", "model", "count", "seed", *FILES})
 
 
 class Draft(BaseModel):
     """The wish as it stands in a tab. An empty `model` or `preset` means that nobody chose one.
 
     `values` holds fields of the request that were set by hand. `init_image` and `mask` are "sha256:<hex>" of the input
-    store; `painting` is the painted layer behind the mask, so that it can be painted further.
+    store, and so are `last_image` and `init_video`; `painting` is the painted layer behind the mask, so that it can be
+    painted further.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -50,6 +52,8 @@ class Draft(BaseModel):
     init_image: str = ""
     mask: str = ""
     painting: str = ""
+    last_image: str = ""
+    init_video: str = ""
 
     def with_(self, **changes: object) -> Self:
         """A copy with some fields changed, validated again."""
@@ -66,8 +70,9 @@ class Draft(BaseModel):
 
     def with_task(self, task: Task) -> Self:
         """A copy for another task; a picture's own outline is the usual one where there is a picture."""
-        shape = Shape.PICTURE if task.needs_image else self.shape
-        if not task.needs_image and shape is Shape.PICTURE:
+        given = task.needs_image or task.needs_video
+        shape = Shape.PICTURE if given else self.shape
+        if not given and shape is Shape.PICTURE:
             shape = Shape.SQUARE
         if task.makes_video and not self.task.makes_video and shape is Shape.SQUARE:
             shape = Shape.WIDE  # what video models are trained on
@@ -94,6 +99,8 @@ class Draft(BaseModel):
             init_image=request.init_image or "",
             mask=request.mask or "",
             painting="",
+            last_image=request.last_image or "",
+            init_video=request.init_video or "",
         )
 
 
@@ -155,10 +162,13 @@ class DraftResolver:
     def resolve(self, draft: Draft) -> Resolved:
         """The request of the draft, each value with its origin. Raises `UserError` as `app.resolve.resolve` does."""
         usual = self._resolve(draft, {})
-        limits = family_of(usual.record).limits
+        found = family_of(usual.record)
+        limits = found.limits
+        if found.video is None or not found.video.last_image:
+            draft = draft.with_(last_image="")  # of another model; it is kept, and not sent
         request = usual.request
         picture = self._picture(draft)
-        size = size_for(draft.shape, (request.width, request.height), limits, picture)
+        size = self._size(draft, request, limits, picture)
         values = {
             "steps": steps_for(draft.quality, request.steps, limits.max_steps),
             "width": size[0],
@@ -180,6 +190,10 @@ class DraftResolver:
         }
         if draft.task.needs_image:
             values["init_image"] = draft.init_image or None
+        if draft.task.needs_video:
+            values["init_video"] = draft.init_video or None
+        if draft.task is Task.IMAGE_TO_VIDEO:
+            values["last_image"] = draft.last_image or None
         if draft.task.needs_mask:
             values["mask"] = draft.mask or None
         preset = self._presets.get(draft.preset) if draft.preset else None
@@ -188,7 +202,18 @@ class DraftResolver:
             name: value for name, value in draft.values.items() if draft.task in OPTION_TASKS.get(name, (draft.task,))
         }
         wished = {**values, **wishes, **own}
-        return resolve(models=self._models, preset=preset, model=model, values=wished, usual=self._usual())
+        path_of = self._inputs.path_of
+        return resolve(
+            models=self._models, preset=preset, model=model, values=wished, usual=self._usual(), path_of=path_of
+        )
+
+    def _size(
+        self, draft: Draft, request: GenerationRequest, limits: Limits, picture: tuple[int, int] | None
+    ) -> tuple[int, int]:
+        usual = (request.width, request.height)
+        if draft.task.needs_video and draft.shape is Shape.PICTURE:
+            return usual  # `resolve` has looked at the video
+        return size_for(draft.shape, usual, limits, picture)
 
     def _picture(self, draft: Draft) -> tuple[int, int] | None:
         if not draft.init_image:

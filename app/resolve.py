@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from app.models import ModelStore
 from app.nested import fold, merged
 from app.presets import Preset
+from app.wishes import size_like
 from engines.api import (
     SAMPLER_REGISTRY,
     SEED_MAX,
@@ -29,6 +31,7 @@ from engines.api import (
     families,
     family_of,
     spelled_upscaler,
+    video_facts,
 )
 
 
@@ -66,11 +69,12 @@ def resolve(
     source: GenerationRequest | None = None,
     source_name: str = "",
     usual: Mapping[str, Any] | None = None,
+    path_of: Callable[[str], Path] = Path,
 ) -> Resolved:
     """Lay family, model, settings (`usual`), preset, a `source` file's settings and the person's `values` over one another.
 
     `values` may be strings, as a command line gives them. A seed of -1 or none is drawn. Raises `UserError` naming the
-    field, with the nearest name or what is expected.
+    field, with the nearest name or what is expected. `path_of` turns an input's reference into its file.
     """
     own = _own_values({**(values or {}), **({"model": model} if model else {})})
     record = _record(models, own, preset, source)
@@ -87,6 +91,8 @@ def resolve(
     layers.add({"model": record.id}, layers.origins.get("model", Origin("default")).layer, record.title)
     layers.infer_task()
     layers.fit_strength()
+    layers.fit_video(found, path_of)
+    layers.fit_frames(found)
     layers.fit_sampler(found)
     layers.fit_schedule()
     layers.draw_seed()
@@ -124,7 +130,8 @@ class _Layers:
         if self.values.get("mask") is not None or self.values.get("outpaint") is not None:
             wanted = Task.INPAINT
         elif self.values.get("init_video") is not None:
-            wanted = Task.VIDEO_TO_VIDEO
+            changes = Task.VIDEO_TO_VIDEO in self.tasks or Task.EXTEND_VIDEO not in self.tasks
+            wanted = Task.VIDEO_TO_VIDEO if changes else Task.EXTEND_VIDEO
         elif self.values.get("init_image") is not None and wanted is Task.TEXT_TO_VIDEO:
             wanted = Task.IMAGE_TO_VIDEO
         elif self.values.get("init_image") is not None and wanted is Task.TEXT_TO_IMAGE:
@@ -147,6 +154,31 @@ class _Layers:
         if self.values.get("outpaint") is not None and not self._set_by_hand("strength"):
             self.add({"strength": 1.0}, "default", "outpainting draws all of what is new")
 
+    def fit_video(self, found: EngineFamily, path_of: Callable[[str], Path]) -> None:
+        """Size, speed and length that nobody chose follow the video that is started from."""
+        task = Task(self.values["task"]) if self.values.get("task") in TASKS else Task.TEXT_TO_IMAGE
+        if not task.needs_video or found.video is None or not self.values.get("init_video"):
+            return
+        try:
+            given = video_facts(path_of(str(self.values["init_video"])))
+        except UserError:
+            return  # what is wrong with it is said when the request is checked
+        usual = (self._number("width"), self._number("height"))
+        width, height = size_like((given.width, given.height), usual, found.limits)
+        wanted = {"width": width, "height": height, "fps": min(max(1, round(given.fps)), found.video.max_fps)}
+        if task.uses_strength:  # every frame comes from one of the given ones
+            wanted["frames"] = min(found.video.nearest(min(given.frames, self._number("frames"))))
+        self.add({k: v for k, v in wanted.items() if not self._set_by_hand(k)}, "default", "as the video given")
+
+    def fit_frames(self, found: EngineFamily) -> None:
+        """A length that nobody chose by hand, such as a preset's, becomes one that the model makes."""
+        if found.video is None or self._set_by_hand("frames") or "frames" not in self.values:
+            return
+        frames = self._number("frames")
+        if not found.video.allows(frames):
+            rule = f"{found.title} makes {found.video.counts} frames; {frames} was asked for"
+            self.add({"frames": found.video.nearest(frames)[0]}, "default", rule)
+
     def fit_sampler(self, found: EngineFamily) -> None:
         """A sampler that nobody chose by hand, such as a preset's, gives way to one that the model can use."""
         if self._set_by_hand("sampler") or "sampler" not in self.values:
@@ -164,6 +196,11 @@ class _Layers:
         fitting = default_schedule(sampler.key, str(self.values["scheduler"]))
         if fitting != self.values["scheduler"]:
             self.add({"scheduler": fitting}, "default", f"{sampler.key} cannot follow {self.values['scheduler']}")
+
+    def _number(self, name: str) -> int:
+        """A value as a whole number; what is none is told of when the request is made, and stands for one here."""
+        text = str(self.values.get(name, ""))
+        return int(text) if text.isdecimal() and len(text) < 10 else 1
 
     def draw_seed(self) -> None:
         """A seed of -1, or none, becomes a number now, so that the request says it."""

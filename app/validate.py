@@ -138,10 +138,12 @@ def _check_video_inputs(request: GenerationRequest, family: EngineFamily, path_o
         if family.video is None or not family.video.last_image or not request.task.needs_image:
             raise UserError("last-image-not-possible", family=family.title, task=str(request.task))
         picture_size(path_of(request.last_image), "last-image")
+    elif family.video is not None and family.video.needs_last_image and request.task.needs_image:
+        raise UserError("last-image-needed", family=family.title)
     if request.task.needs_video:
         if request.init_video is None:
             raise UserError("init-video-needed", task=str(request.task))
-        if int(request.steps * request.strength) < 1:
+        if request.task.uses_strength and int(request.steps * request.strength) < 1:
             raise UserError("too-few-steps", steps=request.steps, strength=request.strength)
         _check_length(request, path_of(request.init_video))
 
@@ -149,7 +151,7 @@ def _check_video_inputs(request: GenerationRequest, family: EngineFamily, path_o
 def _check_length(request: GenerationRequest, path: Path) -> None:
     """A video to start from must be as long as what is made of it: frames are not invented."""
     found = video_facts(path)
-    if found.frames < request.frames:
+    if found.frames < 1 or (request.task.uses_strength and found.frames < request.frames):
         raise UserError("init-video-too-short", path=str(path), found=found.frames, frames=request.frames)
 
 

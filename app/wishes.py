@@ -59,6 +59,14 @@ def size_for(
     return _fitted(width, multiple, limits), _fitted(height, multiple, limits)
 
 
+def size_like(video: tuple[int, int], usual: tuple[int, int], limits: Limits) -> tuple[int, int]:
+    """The size for a video that starts from another: that one's own where the model makes it, else its outline."""
+    fits = all(limits.min_side <= side <= limits.max_side and side % limits.side_multiple == 0 for side in video)
+    if fits and video[0] * video[1] <= limits.max_pixels:
+        return video
+    return size_for(Shape.PICTURE, usual, limits, video)
+
+
 def frames_for(seconds: float, request: GenerationRequest, family_id: str) -> tuple[int, str]:
     """The frames of a video of about `seconds`, and a sentence when the model's rule makes it another length.
 

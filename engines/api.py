@@ -21,6 +21,7 @@ from engines.identify import Identified, Kind, read_weights_header
 from engines.identify import identify as _identify
 from engines.interface import CancelToken, EngineInterface, RunContext
 from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata, read_metadata_of
+from engines.media.video_read import SUFFIXES as VIDEO_SUFFIXES
 from engines.media.video_read import VideoFacts, frame_size, is_video, last_frame, poster, video_facts
 from engines.media.video_save_as import save_video_as
 from engines.messages import Message, languages, use_language
@@ -69,6 +70,7 @@ __all__ = [
     "SAMPLER_REGISTRY",
     "SEED_MAX",
     "TASK_ALIASES",
+    "VIDEO_SUFFIXES",
     "Artifact",
     "CancelToken",
     "Cancelled",

@@ -54,8 +54,9 @@ class Desk:
     def resolve(self, values: dict[str, Any], model: str | None = None, preset: str | None = None) -> Resolved:
         """The request that the values ask for, as command line and window resolve it. Raises `UserError`."""
         chosen = self.services.presets.get(preset) if preset else None
-        usual = self.services.settings.usual_values()
-        return resolve(models=self.services.models, preset=chosen, model=model, values=values, usual=usual)
+        services = self.services
+        usual, path_of = services.settings.usual_values(), services.inputs.path_of
+        return resolve(models=services.models, preset=chosen, model=model, values=values, usual=usual, path_of=path_of)
 
     def find_model(self, name: str) -> ModelRecord:
         """A model as clients name it: title, "title [hash]", file name, id or hash. Raises `UserError("model-unknown")`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import gradio as gr
 
 from app.ui.words import Words
 from app.wishes import Shape
-from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, VideoFormat
+from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, Task, VideoFormat
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,35 @@ class Length:
         counts |= set(rules.nearest(request.frames))
         lengths = [(f"{count / request.fps:.1f} s ({count})", count) for count in sorted(counts)]
         return gr.update(choices=lengths, value=rules.nearest(request.frames)[0], visible=True)
+
+
+def said(situation: Situation, words: Words) -> str:
+    """What a video will really be, in numbers, and the rule of the model that made them so."""
+    request, rules = situation.request, situation.family.video
+    if rules is None or not request.task.makes_video:
+        return ""
+    frames = rules.nearest(request.frames)[0]
+    facts = {
+        "width": request.width,
+        "height": request.height,
+        "frames": frames,
+        "fps": request.fps,
+        "seconds": f"{frames / request.fps:.1f}",
+    }
+    rule = {"family": situation.family.title, "rule": rules.counts, "multiple": situation.family.limits.side_multiple}
+    lines = [
+        words("video.said", **facts),
+        words("video.said.any" if rules.frame_step == 1 else "video.said.rule", **rule),
+    ]
+    if request.task is Task.EXTEND_VIDEO:
+        lines.append(words("video.said.extend" if rules.goes_on_from > 1 else "video.said.extend-picture"))
+    return f'<p class="said" role="status">{html.escape(" ".join(lines))}</p>'
+
+
+def player(reference: str) -> str:
+    """A player for a film of the input store."""
+    address = html.escape(f"/easel/inputs/{reference.removeprefix('sha256:')}")
+    return f'<video class="given" src="{address}" controls muted loop></video>'
 
 
 LONGEST = 20  # seconds that the list goes up to, where the family does

@@ -22,7 +22,7 @@ from app.jobs import Job
 from app.remedies import remedies
 from app.services import Services
 from app.ui import painting
-from app.ui.controls import CONTROLS, Length, Situation
+from app.ui.controls import CONTROLS, Length, Situation, player, said
 from app.ui.html import mount
 from app.ui.notices import notice
 from app.ui.pass_controls import PASSES, SHOWING, with_option
@@ -30,7 +30,9 @@ from app.ui.words import Words
 from app.wishes import Quality, Shape
 from engines.api import (
     SEED_MAX,
+    VIDEO_SUFFIXES,
     EaselError,
+    EngineFamily,
     GenerationRequest,
     Kind,
     Task,
@@ -43,7 +45,7 @@ from engines.api import (
 
 log = logging.getLogger(__name__)
 
-SHAPING = frozenset({"sampler", "fps"})  # fields on which other controls depend
+SHAPING = frozenset({"sampler", "fps", "frames"})  # fields on which other controls depend
 COUNT_MAX = 8  # the slider's end; the command line goes further
 QUIET: dict[str, Any] = {
     "queue": False,
@@ -63,6 +65,9 @@ class GenerationForm:
             services.models, services.presets, services.inputs, lambda: services.settings.usual_values()
         )
         self.loras: gr.Dropdown | None = None
+        self.last_picture: gr.Image | None = None
+        self.film: gr.File | None = None
+        self.player: gr.HTML | None = None
 
     # What it consists of
 
@@ -130,6 +135,31 @@ class GenerationForm:
             buttons=[],
         )
 
+        if any(task.makes_video for task in self._tasks):
+            self._build_films()
+
+    def _build_films(self) -> None:
+        words = self._words
+        self.last_picture = gr.Image(
+            type="filepath",
+            image_mode=None,
+            sources=["upload", "clipboard"],
+            label=words("form.last-picture"),
+            height=180,
+            visible=False,
+            elem_id=f"{self._tab}-last-picture",
+            buttons=[],
+        )
+        # Gradio's own player would load a 30 MB encoder into the page, to cut films with.
+        self.film = gr.File(
+            file_types=sorted(VIDEO_SUFFIXES),
+            label=words("form.film"),
+            height=110,
+            visible=False,
+            elem_id=f"{self._tab}-film",
+        )
+        self.player = gr.HTML("", padding=False, visible=False, elem_id=f"{self._tab}-player")
+
     def _build_wishes(self) -> None:
         words = self._words
         self.shape = gr.Radio([], label=words("form.shape"), elem_id=f"{self._tab}-shape", elem_classes="chips")
@@ -140,6 +170,7 @@ class GenerationForm:
             elem_classes="chips",
         )
         self.length = Length().make(words)
+        self.said = gr.HTML("", padding=False, visible=False, elem_id=f"{self._tab}-said")
         self.count = gr.Slider(1, COUNT_MAX, step=1, label=words("form.count"), elem_id=f"{self._tab}-count")
 
     def _build_buttons(self) -> None:
@@ -214,14 +245,26 @@ class GenerationForm:
             component.input(partial(self._typed, name), component, None, **QUIET)
         self.picture.input(self._picture_given, self.picture, [*structural, self._notice], **QUIET)
         self.picture.clear(self._picture_removed, None, structural, **QUIET)
+        for name, component in self._films.items():
+            outputs = [*structural, self._notice]
+            given = component.upload if isinstance(component, gr.File) else component.input
+            given(partial(self._film_given, name), component, outputs, **QUIET)
+            component.clear(partial(self._film_removed, name), None, structural, **QUIET)
         self.canvas.change(self._painted, self.canvas, self._notice, **QUIET)
+
+    @property
+    def _films(self) -> dict[str, Any]:
+        """What a video tab takes beside a picture, by the fields of the draft."""
+        found = {"last_image": self.last_picture, "init_video": self.film}
+        return {name: component for name, component in found.items() if component is not None}
 
     @property
     def _structural(self) -> list[Any]:
         """Components that follow from the choices, without the texts that somebody may be typing."""
-        pictures = [self.picture, self.canvas]
+        player = [] if self.player is None else [self.player]
+        pictures = [self.picture, self.canvas, *self._films.values(), *player]
         loras = [] if self.loras is None else [self.loras]
-        return [self.task, *pictures, self.shape, self.quality, self.model, *self.controls.values(), *loras]
+        return [self.task, *pictures, self.shape, self.quality, self.model, *self.controls.values(), self.said, *loras]
 
     @property
     def _everything(self) -> list[Any]:
@@ -266,7 +309,7 @@ class GenerationForm:
         return list(self._structural_updates(pictures=name == "task").values())
 
     def _reset(self) -> list[Any]:
-        shape = Shape.PICTURE if self.draft.task.needs_image else Shape.SQUARE
+        shape = Shape.PICTURE if self.draft.task.needs_image or self.draft.task.needs_video else Shape.SQUARE
         keep = shape if self.draft.shape is Shape.OWN else self.draft.shape
         self._keep(self.draft.with_(values={}, keep_seed=False, shape=keep))
         return self._all_updates()
@@ -288,6 +331,17 @@ class GenerationForm:
 
     def _picture_removed(self) -> list[Any]:
         self._keep(self.draft.with_(init_image="", mask="", painting=""))
+        return list(self._structural_updates(pictures=False).values())
+
+    def _film_given(self, name: str, path: str | None) -> list[Any]:
+        problem = ""
+        if path:
+            keep = self._services.inputs.keep
+            problem = self._guarded(lambda: self._keep(self.draft.with_(**{name: keep(path, name)})))
+        return [*self._structural_updates(pictures=False).values(), problem or gr.skip()]
+
+    def _film_removed(self, name: str) -> list[Any]:
+        self._keep(self.draft.with_(**{name: ""}))
         return list(self._structural_updates(pictures=False).values())
 
     def _painted(self, value: dict[str, Any] | None) -> Any:
@@ -360,15 +414,29 @@ class GenerationForm:
             self.task: gr.update(value=str(draft.task)),
             self.picture: self._picture_update(draft, pictures),
             self.canvas: self._canvas_update(draft, pictures),
+            **self._film_updates(draft, found, pictures),
             self.shape: gr.update(choices=self._shapes(draft), value=str(draft.shape)),
             self.quality: gr.update(value=str(draft.quality)),
             self.model: gr.update(choices=models, value=resolved.record.id),
             **self._control_updates(situation),
         }
 
+    def _film_updates(self, draft: Draft, found: EngineFamily, anew: bool) -> Updates:
+        ends = draft.task is Task.IMAGE_TO_VIDEO and found.video is not None and found.video.last_image
+        shown = {"last_image": ends, "init_video": draft.task.needs_video}
+        updates = {
+            component: gr.update(visible=shown[name], **({"value": self._file(getattr(draft, name))} if anew else {}))
+            for name, component in self._films.items()
+        }
+        if self.player is not None:
+            plays = shown["init_video"] and self._file(draft.init_video) is not None
+            updates[self.player] = gr.update(value=player(draft.init_video) if plays else "", visible=plays)
+        return updates
+
     def _control_updates(self, situation: Situation) -> Updates:
         known = [control for control in (*CONTROLS, *PASSES) if control.field in self.controls]
         updates: Updates = {self.controls[control.field]: control.update(situation) for control in known}
+        updates[self.said] = gr.update(value=said(situation, self._words), visible=situation.request.task.makes_video)
         if self.loras is not None:
             files = self._services.models.files(Kind.LORA, situation.family.id)
             chosen = [lora_text(use) for use in situation.request.loras]
@@ -381,7 +449,8 @@ class GenerationForm:
         return draft if draft.task in self._tasks else self._keep(draft.with_task(self._tasks[0]))
 
     def _shapes(self, draft: Draft) -> list[tuple[str, str]]:
-        shown = [shape for shape in Shape if shape is not Shape.PICTURE or draft.task.needs_image]
+        takes = draft.task.needs_image or draft.task.needs_video
+        shown = [shape for shape in Shape if shape is not Shape.PICTURE or takes]
         return [(self._words(f"shape.{shape}"), str(shape)) for shape in shown]
 
     def _picture_update(self, draft: Draft, anew: bool) -> Any:

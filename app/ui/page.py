@@ -19,9 +19,7 @@ def build_page(services: Services, words: Words) -> gr.Blocks:
         _skip_link(words)
         with gr.Tabs(elem_id="tabs"):
             _generation_tab(page, services, words, "image", IMAGE_TASKS)
-            # A video to start from has no place in the form yet; commands and the API take one.
-            videos = tuple(task for task in VIDEO_TASKS if not task.needs_video)
-            _generation_tab(page, services, words, "video", videos)
+            _generation_tab(page, services, words, "video", VIDEO_TASKS)
             _script_tab(words, "models")
             _script_tab(words, "presets")
             _script_tab(words, "history")

@@ -26,7 +26,7 @@ export function watchDrops() {
 }
 
 // Where a Gradio component takes files itself, what is dropped is meant for it.
-const ownPlace = (event) => event.target.closest?.("[data-testid='image'], .image-container, [id$='-canvas'], [id$='-picture']");
+const ownPlace = (event) => event.target.closest?.("[data-testid='image'], .image-container, [id$='-canvas'], [id$='-picture'], [id$='-film']");
 
 export async function take(file) {
   const tab = generationTab();
@@ -44,14 +44,24 @@ function ask(tab, file, found) {
   };
   const told = Object.entries(found.settings).map(([name, value]) => `${t(`drop.${name}`)}: ${value}`);
   dialog(t("drop.title"), (close) => [
-    h("img", { class: "dropped", src: URL.createObjectURL(file), alt: file.name }),
-    h("p", {}, found.usable ? t(`drop.kind.${found.kind}`) : t("drop.kind.plain"), ` ${found.width} × ${found.height}`),
+    h(found.video ? "video" : "img", { class: "dropped", src: URL.createObjectURL(file), alt: file.name, controls: found.video || null }),
+    h("p", {}, found.usable ? t(`drop.kind.${found.kind}`) : t(found.video ? "drop.kind.video" : "drop.kind.plain"), ` ${found.width} × ${found.height}`),
     told.map((text) => h("p", { class: "prompt" }, text)),
     h("div", { class: "row" },
       found.usable ? button(t("drop.settings"), act("settings", close), { kind: "primary" }) : null,
-      button(t("drop.input"), act("input", close), { kind: found.usable ? "" : "primary" }),
-      found.usable ? button(t("drop.both"), act("both", close)) : null,
-      button(t("picture.inpaint"), act("inpaint", close)),
+      found.video ? films(act, close) : pictures(found, act, close),
       button(t("cancel"), close)),
   ]);
 }
+
+const pictures = (found, act, close) => [
+  button(t("drop.input"), act("input", close), { kind: found.usable ? "" : "primary" }),
+  found.usable ? button(t("drop.both"), act("both", close)) : null,
+  button(t("picture.inpaint"), act("inpaint", close)),
+];
+
+const films = (act, close) => [
+  button(t("drop.extend"), act("extend", close)),
+  button(t("drop.film"), act("film", close)),
+  button(t("video.last-frame"), act("last-frame", close)),
+];

@@ -7,7 +7,7 @@ import * as feed from "./feed.js";
 import { actions, picture, reuse, isVideo } from "./pictures.js";
 import { problem } from "./notice.js";
 
-const TASKS = ["text-to-image", "image-to-image", "inpaint", "text-to-video", "image-to-video"];
+const TASKS = ["text-to-image", "image-to-image", "inpaint", "text-to-video", "image-to-video", "video-to-video", "extend-video"];
 const TYPING = 250; // milliseconds of quiet before a search is sent
 
 export function makeHistory(element) {
@@ -198,22 +198,43 @@ class History {
 }
 
 function compareDialog(left, right) {
+  if (isVideo(left) || isVideo(right)) return compareFilms(left, right);
   const upper = h("img", { class: "upper", src: left.url, alt: left.prompt });
   const slider = h("input", {
     type: "range", min: "0", max: "100", value: "50", "aria-label": t("history.compare-slider"),
     oninput: () => upper.style.setProperty("--cut", `${slider.value}%`),
   });
   const why = h("ul", { class: "why" });
-  const differing = ["prompt", "negative", "seed", "model", "task", "width", "height"].filter((name) => left[name] !== right[name]);
   dialog(t("history.compare-both"), (close) => [
     h("div", { class: "comparison" }, h("img", { src: right.url, alt: right.prompt }), upper),
     slider,
-    h("table", {}, h("tbody", {}, differing.map((name) =>
-      h("tr", {}, h("th", { scope: "row" }, t(`compare.${name}`)), h("td", {}, String(left[name])), h("td", {}, String(right[name])))))),
-    differing.length ? null : h("p", {}, t("history.same")),
+    differences(left, right),
     why,
     button(t("close"), close),
   ], "wide");
+  explain(left, right, why);
+}
+
+// Films side by side: they run, so none can be cut into the other.
+function compareFilms(left, right) {
+  const why = h("ul", { class: "why" });
+  dialog(t("history.compare-both"), (close) => [
+    h("div", { class: "side-by-side" }, picture(left, left.prompt), picture(right, right.prompt)),
+    differences(left, right),
+    why,
+    button(t("close"), close),
+  ], "wide");
+  explain(left, right, why);
+}
+
+function differences(left, right) {
+  const differing = ["prompt", "negative", "seed", "model", "task", "width", "height"].filter((name) => left[name] !== right[name]);
+  if (!differing.length) return h("p", {}, t("history.same"));
+  return h("table", {}, h("tbody", {}, differing.map((name) =>
+    h("tr", {}, h("th", { scope: "row" }, t(`compare.${name}`)), h("td", {}, String(left[name])), h("td", {}, String(right[name]))))));
+}
+
+function explain(left, right, why) {
   get(`/history/why?first=${left.picture}&second=${right.picture}`)
     .then(({ sentences }) => replace(why, sentences.map((sentence) => h("li", {}, sentence))))
     .catch(() => {});

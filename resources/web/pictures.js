@@ -36,8 +36,10 @@ export function actions(tab, file, { favourite = false, onChange = () => {} } = 
     isVideo(file) ? null : button(t("picture.copy"), attempt(tab, () => copyPicture(file))),
     button(t("picture.show"), attempt(tab, () => post(`/pictures/${id}/show`))),
     isVideo(file)
-      ? button(t("video.last-frame"), () => use(tab, file, "last-frame"))
+      ? [["video.last-frame", "last-frame"], ["video.extend", "extend"], ["video.redraw", "film"]].map(([name, what]) =>
+        button(t(name), () => use(tab, file, what)))
       : button(t("picture.input"), () => use(tab, file, "input")),
+    isVideo(file) ? null : button(t("picture.make-video"), () => use(tab, file, "video")),
     isVideo(file) ? null : button(t("picture.inpaint"), () => use(tab, file, "inpaint")),
     isVideo(file) ? null : button(t("picture.extend"), async () => (await use(tab, file, "outpaint")) && toast(t("picture.extend.said"))),
     isVideo(file) ? null : button(t("picture.upscale"), attempt(tab, () => post(`/pictures/${id}/upscale`))),

@@ -1,55 +1,215 @@
-"""The Video tab with a tiny model: a film is made from words, plays in the browser, and stands in the history."""
+"""The Video tab with tiny models: films from words, pictures and films; they play, and go on to other places."""
 
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser
+from PIL import Image
+from playwright.sync_api import Browser, Locator, expect
 
-from engines.api import families, make_tiny_models
+from engines.api import families_with_variants, make_tiny_models
+from engines.media.video_read import video_facts
+from engines.media.video_write import VideoWriter
+from engines.types import VideoFormat
 
 from .conftest import WAIT, Easel, Screen
 
+WANTED = ("ltx-conditions", "wan")  # in this order: the first is the usual one
+PLAYED = "(() => { const v = document.querySelector('%s'); return v && v.currentTime > 0 && !v.error; })()"
+pytestmark = pytest.mark.long
 
-def _models(folder: Path) -> None:
-    wanted = [family for family in families() if family.id == "ltx"]
-    process = multiprocessing.get_context("spawn").Process(target=make_tiny_models, args=(folder, wanted))
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+    home = tmp_path_factory.mktemp("video") / "home"
+    wanted = [family for family in families_with_variants() if family.key in WANTED]
+    process = multiprocessing.get_context("spawn").Process(target=make_tiny_models, args=(home / "data/models", wanted))
     process.start()
     process.join()
     assert process.exitcode == 0
-
-
-@pytest.mark.long
-def test_a_video_is_made_and_plays(browser: Browser, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    _models(home / "data" / "models")
     easel = Easel(home).start()
-    try:
-        page = browser.new_page()
-        screen = Screen(page).open(easel.address)
-        screen.tab("video")
-        page.wait_for_selector("#video-prompt textarea")
-        page.locator("#tab-video").get_by_label("Length").first.wait_for(state="visible", timeout=WAIT)
-        page.fill("#video-prompt textarea", "a red apple rolls")
-        page.keyboard.press("Control+Enter")
-        film = page.wait_for_selector("#tab-video .stage video", timeout=WAIT)
-        assert film is not None
-        page.wait_for_function("document.querySelector('#tab-video .stage video').readyState >= 2", timeout=WAIT)
-        width, seconds, error = film.evaluate("v => [v.videoWidth, v.duration, v.error && v.error.message]")
-        assert (width, error) == (128, None), "the wide shape of a model of 64 pixels"
-        assert 3.9 < seconds < 4.2, "97 frames at 24 a second, the usual length of the family"
-        film.evaluate("v => { v.muted = true; return v.play(); }")
-        page.wait_for_function("document.querySelector('#tab-video .stage video').currentTime > 0", timeout=WAIT)
-        page.wait_for_function("document.querySelectorAll('#tab-video .strip img').length > 0", timeout=WAIT)
-        drawn = "(() => { const i = document.querySelector('#tab-video .strip img'); return i.complete && i.naturalWidth; })()"
-        page.wait_for_function(drawn, timeout=WAIT)
-        with page.expect_download(timeout=WAIT) as saved:
-            page.get_by_role("link", name="Save as MP4").click()
-        assert saved.value.suggested_filename.endswith(".mp4")
-        assert Path(saved.value.path()).read_bytes()[4:8] == b"ftyp"
-        assert screen.complaints == []
-        assert screen.foreign == []
-    finally:
-        easel.kill()
+    yield easel
+    easel.kill()
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser, studio: Easel) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    Screen(context.new_page()).open(studio.address).page.close()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def screen(window: Any, studio: Easel) -> Iterator[Screen]:
+    screen = Screen(window.new_page())
+    screen.open(studio.address.partition("?")[0])
+    screen.tab("video")
+    screen.page.locator("#video-prompt textarea").wait_for(state="visible", timeout=WAIT)
+    yield screen
+    assert screen.complaints == []
+    assert screen.foreign == []
+    screen.page.close()
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A picture, another one, and a film of 20 frames at 12 a second."""
+    folder = tmp_path_factory.mktemp("given")
+    Image.radial_gradient("L").resize((96, 64)).convert("RGB").save(folder / "first.png")
+    Image.linear_gradient("L").resize((96, 64)).convert("RGB").save(folder / "last.png")
+    writer = VideoWriter(folder / "film.webm", VideoFormat.WEBM, (96, 64), 12, {})
+    y, x = np.mgrid[0:64, 0:96]
+    writer.write(np.stack([np.stack([x * 2, y * 4, np.full_like(x, i * 12)], -1) for i in range(20)]).astype(np.uint8))
+    writer.finish()
+    return {name: str(folder / file) for name, file in FILES.items()}
+
+
+FILES = {"first": "first.png", "last": "last.png", "film": "film.webm"}
+
+
+def mode(screen: Screen, name: str) -> None:
+    chip = screen.page.locator("#video-task").get_by_role("radio", name=name, exact=True)
+    for _ in range(5):  # an update of the form that arrives in the same moment makes the chips anew
+        chip.click()
+        screen.page.wait_for_timeout(500)
+        if chip.is_checked():
+            return
+    assert chip.is_checked()
+
+
+def film(screen: Screen) -> Locator:
+    return screen.page.locator("#tab-video .stage video")
+
+
+def generate(screen: Screen, words: str) -> Path:
+    """Generate, wait for the film, see it play; returns the file."""
+    page = screen.page
+    before = page.locator("#tab-video .strip .thumbnail").count()
+    page.fill("#video-prompt textarea", words)
+    page.wait_for_timeout(300)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(f"document.querySelectorAll('#tab-video .strip .thumbnail').length > {before}", timeout=WAIT)
+    page.wait_for_function("document.querySelector('#tab-video .stage video')?.readyState >= 2", timeout=WAIT)
+    film(screen).evaluate("v => { v.muted = true; return v.play(); }")
+    page.wait_for_function(PLAYED % "#tab-video .stage video", timeout=WAIT)
+    return max(outputs(screen), key=lambda path: path.stat().st_mtime_ns)
+
+
+def outputs(screen: Screen) -> list[Path]:
+    folder = screen.home / "outputs"  # pyright: ignore
+    return list(folder.rglob("*.webm"))
+
+
+@pytest.fixture(autouse=True)
+def place(request: pytest.FixtureRequest, studio: Easel) -> None:
+    if "screen" in request.fixturenames:
+        request.getfixturevalue("screen").home = studio.home
+
+
+def test_words_become_a_film_that_plays(screen: Screen) -> None:
+    page = screen.page
+    mode(screen, "Text to video")
+    said = page.locator("#video-said")
+    expect(said).to_contain_text("9 frames at 24 a second: 0.4 s", timeout=WAIT)
+    expect(said).to_contain_text("LTX-Video makes 8k+1 frames and sides of 32")
+    path = generate(screen, "a red apple rolls")
+    facts = video_facts(path)
+    assert (facts.frames, facts.width, facts.fps) == (9, 128, 24), "the length of the model's own card, the wide shape"
+    with page.expect_download(timeout=WAIT) as saved:
+        page.locator("#tab-video").get_by_role("link", name="Save as MP4").click()
+    assert Path(saved.value.path()).read_bytes()[4:8] == b"ftyp"
+
+
+def test_two_pictures_become_a_film(screen: Screen, given: dict[str, str]) -> None:
+    page = screen.page
+    mode(screen, "Image to video")
+    page.locator("#video-picture input[type=file]").set_input_files(given["first"])
+    page.locator("#video-picture img").wait_for(timeout=WAIT)
+    page.locator("#video-last-picture input[type=file]").set_input_files(given["last"])
+    page.locator("#video-last-picture img").wait_for(timeout=WAIT)
+    path = generate(screen, "from here to there")
+    facts = video_facts(path)
+    assert (facts.width > facts.height, facts.frames) == (True, 9), "the outline of the picture"
+    from engines.media import read_metadata
+
+    request = read_metadata(path).request
+    assert request is not None and request.init_image and request.last_image
+
+
+def test_a_film_is_drawn_anew_and_made_longer(screen: Screen, given: dict[str, str]) -> None:
+    page = screen.page
+    mode(screen, "Make longer")
+    expect(page.locator("#video-last-picture")).to_be_hidden()
+    page.locator("#video-film input[type=file]").set_input_files(given["film"])
+    page.locator("#video-player video").wait_for(timeout=WAIT)
+    expect(page.locator("#video-said")).to_contain_text("12 a second", timeout=WAIT)
+    expect(page.locator("#video-said")).to_contain_text("goes on from the video's last frames")
+    page.locator("#video-length input, #tab-video [aria-label='Length']").first.wait_for()
+    path = generate(screen, "and on it rolls")
+    facts = video_facts(path)
+    assert (facts.width, facts.height, facts.fps) == (96, 64, 12), "size and speed of the film that was given"
+    assert facts.frames == 20 + 9 - 1
+    page.get_by_text("20 frames were there, 8 are new").wait_for(timeout=WAIT)
+
+    mode(screen, "Video to video")
+    page.locator("#video-player video").wait_for(timeout=WAIT)
+    assert video_facts(generate(screen, "in another light")).frames > 1
+
+
+def test_last_frame_to_image_and_make_video(screen: Screen) -> None:
+    page = screen.page
+    mode(screen, "Text to video")
+    generate(screen, "a boat")
+    page.locator("#tab-video").get_by_role("button", name="Last frame to Image").click()
+    page.locator("#image-picture img").wait_for(state="visible", timeout=WAIT)
+    assert page.locator("#image-task").get_by_role("radio", name="Image to image", exact=True).is_checked()
+    before = screen.made()
+    page.fill("#image-prompt textarea", "a boat at night")
+    page.wait_for_timeout(300)
+    page.keyboard.press("Control+Enter")
+    screen.wait_for_pictures(before + 1)
+    page.locator("#tab-image").get_by_role("button", name="Make video").click()
+    page.locator("#video-picture img").wait_for(state="visible", timeout=WAIT)
+    assert page.locator("#video-task").get_by_role("radio", name="Image to video", exact=True).is_checked()
+    generate(screen, "the boat moves")
+
+
+def test_the_history_shows_uses_and_trashes_a_film(screen: Screen, studio: Easel) -> None:
+    page = screen.page
+    mode(screen, "Text to video")
+    path = generate(screen, "a film for the history")
+    screen.tab("history")
+    tile = page.locator(".history-tab .tile", has=page.get_by_title("a film for the history")).first
+    tile.locator("img").wait_for(timeout=WAIT)
+    tile.locator("button").first.click()
+    dialog = page.locator("dialog[open]")
+    dialog.locator("video").evaluate("v => { v.muted = true; return v.play(); }")
+    page.wait_for_function(PLAYED % "dialog[open] video", timeout=WAIT)
+    dialog.get_by_role("button", name="Use all settings").click()
+    expect(page.locator("#tab-video-button, [id='tab-video-button']").first).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#video-prompt textarea")).to_have_value("a film for the history", timeout=WAIT)
+
+    screen.tab("history")
+    tile.locator("button").first.click()
+    dialog.get_by_role("button", name="Make longer").click()
+    page.locator("#video-player video").wait_for(state="visible", timeout=WAIT)
+    assert page.locator("#video-task").get_by_role("radio", name="Make longer", exact=True).is_checked()
+
+    screen.tab("history")
+    tiles = page.locator(".history-tab .tile")
+    tiles.nth(0).get_by_role("button", name="Compare").click()
+    tiles.nth(1).get_by_role("button", name="Compare").click()
+    page.get_by_role("button", name="Compare both").click()
+    expect(page.locator("dialog[open] .side-by-side > *")).to_have_count(2)
+    page.locator("dialog[open]").get_by_role("button", name="Close").click()
+
+    tile.locator("button").first.click()
+    dialog.get_by_role("button", name="Move to the trash").click()
+    expect(tile).to_have_count(0, timeout=WAIT)
+    assert not path.exists()

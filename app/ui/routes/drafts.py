@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from app.drafts import Draft
@@ -17,8 +18,21 @@ from app.ui.pass_controls import with_option
 from app.ui.routes import Desk, body, route, text
 from app.ui.views import tab_of
 from app.wishes import Shape
-from engines.api import FileMetadata, Task, UserError, open_image, picture_size, read_metadata
+from engines.api import (
+    VIDEO_SUFFIXES,
+    FileMetadata,
+    Task,
+    UserError,
+    families,
+    family_of,
+    is_video,
+    open_image,
+    picture_size,
+    read_metadata,
+    video_facts,
+)
 
+VIDEOS = tuple(sorted(VIDEO_SUFFIXES))
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 DRAFT_FIELDS = ("model", "preset", "prompt", "negative_prompt", "count", "seed")
 
@@ -28,6 +42,7 @@ def routes(desk: Desk) -> list[Route]:
     return [
         route(desk, "/drafts/{tab}", _change),
         route(desk, "/drop", _drop),
+        route(desk, "/inputs/{digest}", _film, "GET"),
     ]
 
 
@@ -100,9 +115,15 @@ def _use(desk: Desk, tab: str, draft: Draft, data: dict[str, Any]) -> tuple[str,
         case "outpaint":
             return "image", _with_margins(desk, given.path)
         case "last-frame":
+            _check_can(desk, Task.IMAGE_TO_IMAGE)
             last = desk.services.thumbnails.last_frame(given.path)
             return "image", _with_input(desk, desk.services.drafts.get("image"), last, Task.IMAGE_TO_IMAGE)
+        case "extend":
+            return "video", _with_film(desk, given.path, Task.EXTEND_VIDEO)
+        case "film":
+            return "video", _with_film(desk, given.path, Task.VIDEO_TO_VIDEO)
         case "video":
+            _check_can(desk, Task.IMAGE_TO_VIDEO)
             return "video", _with_input(desk, desk.services.drafts.get("video"), given.path, Task.IMAGE_TO_VIDEO)
         case "both":
             tab, changed = _with_words(desk, draft, given.metadata, "settings")
@@ -141,6 +162,27 @@ def _with_input(desk: Desk, draft: Draft, path: Path, task: Task | None) -> Draf
     return draft.with_task(wanted).with_(init_image=reference, mask="", painting="")
 
 
+def _with_film(desk: Desk, path: Path, task: Task) -> Draft:
+    """The video becomes what is made longer, or drawn anew; its length and speed are the usual ones again."""
+    _check_can(desk, task)
+    reference = desk.services.inputs.keep(str(path), "init_video")
+    draft = desk.services.drafts.get("video").with_task(task)
+    values = {name: value for name, value in draft.values.items() if name not in ("frames", "fps", "width", "height")}
+    model = draft.model if _can(desk, draft.model, task) else ""
+    return draft.with_(init_video=reference, values=values, model=model)
+
+
+def _check_can(desk: Desk, task: Task) -> None:
+    """Raises `UserError("model-none-for-task")` when no model here does what the button says."""
+    if not any(task in family_of(record).tasks for record in desk.services.models.all()):
+        able = [each.title for each in families() if task in each.tasks]
+        raise UserError("model-none-for-task", task=str(task), families=able)
+
+
+def _can(desk: Desk, model: str, task: Task) -> bool:
+    return any(record.id == model and task in family_of(record).tasks for record in desk.services.models.all())
+
+
 def _given(desk: Desk, data: dict[str, Any]) -> _Given:
     """The picture that a message names: one of the history by its id, or a dropped one by its reference."""
     if "picture" in data:
@@ -152,12 +194,21 @@ def _given(desk: Desk, data: dict[str, Any]) -> _Given:
     return _Given(path, read_metadata(path))
 
 
+async def _film(desk: Desk, request: Request) -> Response:
+    """A film that is in a form, to be played there."""
+    path = desk.services.inputs.path_of(f"sha256:{request.path_params['digest']}")
+    if not is_video(path):
+        raise UserError("input-forgotten", ref=path.name, folder=path.parent.name)
+    media = mimetypes.guess_type(path.name)[0] or "video/webm"
+    return FileResponse(path, media_type=media, headers={"Cache-Control": "private, no-cache"})
+
+
 async def _drop(desk: Desk, request: Request) -> Response:
     """Keep a dropped or pasted picture, and say what it is: the page asks the person what to do with it."""
     name = request.query_params.get("name", "")
     suffix = Path(name).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UserError("drop-not-a-picture", name=Path(name).name or "?", kinds=", ".join(SUFFIXES))
+    if suffix not in SUFFIXES + VIDEOS:
+        raise UserError("drop-not-a-picture", name=Path(name).name or "?", kinds=", ".join(SUFFIXES + VIDEOS))
     return JSONResponse(await run_in_threadpool(_taken_in, desk, await request.body(), suffix))
 
 
@@ -165,8 +216,7 @@ def _taken_in(desk: Desk, data: bytes, suffix: str) -> dict[str, Any]:
     reference = desk.services.inputs.keep_bytes(data, suffix)
     path = desk.services.inputs.path_of(reference)
     try:
-        open_image(path)
-        width, height = picture_size(path)
+        width, height = _looked_at(path)
     except UserError:
         path.unlink(missing_ok=True)
         raise
@@ -178,4 +228,14 @@ def _taken_in(desk: Desk, data: bytes, suffix: str) -> dict[str, Any]:
         "usable": found.request is not None or "Steps" in found.settings,
         "width": width,
         "height": height,
+        "video": is_video(path),
     }
+
+
+def _looked_at(path: Path) -> tuple[int, int]:
+    """Width and height of a picture that opens, or of a video that does. Raises `UserError`."""
+    if is_video(path):
+        facts = video_facts(path)
+        return facts.width, facts.height
+    open_image(path)
+    return picture_size(path)
