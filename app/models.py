@@ -99,7 +99,7 @@ class ModelStore:
 
     def fillers(self, file: ModelFile, part: str) -> tuple[Path, ...]:
         """What on this machine has the `part` that `file` lacks, the likeliest first."""
-        return fillers(file.family, part, self.files(), file.path)
+        return fillers(file, part, self.files())
 
     def get(self, name: str) -> ModelRecord:
         """The model with this id or title. Looks again before it raises `UserError("model-unknown")`."""

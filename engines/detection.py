@@ -68,7 +68,8 @@ class Detection:
 
     `files` maps what a weight file can be for this family to signatures, one for each layout that people pass around; any
     one that fits claims the file. Keys are the family's parts ("unet", "vae", "text_encoder_2", …), for a file that holds
-    this part alone or as part of a checkpoint, and the add-ons "controlnet", "ip-adapter", "embedding", "motion" and
+    this part alone or as part of a checkpoint ("vae@both": only for models of that variant, which take no other then; empty
+    when nothing but a folder has it), and the add-ons "controlnet", "ip-adapter", "embedding", "motion" and
     "lora". A LoRA is seen as the layers that it changes, with `_` for every dot and without prefix and suffix, each with
     the shape (outputs, inputs): {"*_attn2_to_k": (None, 768)} fits kohya, diffusers and PEFT files alike.
 

@@ -191,11 +191,13 @@ class SingleFile:
 
     `tokenizers` maps each tokenizer part to the kind of words that it splits. A kind that lies in `resources/tokenizers` is
     brought by Easel; others come from any model folder on the machine whose family names the same kind. Of `sizes` the first
-    that fits the file counts; the bundled configurations are those of a size that none of them names.
+    that fits the file counts; the bundled configurations are those of a size that none of them names. `unreadable` are
+    layouts of the denoiser that nobody translates: such a file is told, and the person is sent to the folder.
     """
 
     tokenizers: Mapping[str, str]
     sizes: tuple[Size, ...] = ()
+    unreadable: tuple[Signature, ...] = ()
 
 
 @dataclass(frozen=True)

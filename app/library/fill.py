@@ -9,34 +9,50 @@ from app.library.shelf import ModelFile
 from engines.api import EngineFamily, Kind, bundled_tokenizer, families, family
 
 PARTS = (Kind.VAE, Kind.TEXT_ENCODER, Kind.IMAGE_ENCODER)
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.json",
+    "spiece.model",
+    "tokenizer.model",
+    "preprocessor_config.json",
+    "processor_config.json",
+)
 
 
-def fillers(family_id: str, part: str, files: Sequence[ModelFile], beside: Path | None = None) -> tuple[Path, ...]:
-    """Files and folders that have `part` for a model of the family, the likeliest first.
+def fillers(model: ModelFile, part: str, files: Sequence[ModelFile]) -> tuple[Path, ...]:
+    """Files and folders that have `part` for the model, the likeliest first.
 
     Folders and checkpoints of the family itself come first, then lone files that fit the fewest families; among equals those
-    that lie nearest to `beside`.
+    that lie nearest to the model.
     """
-    found = [
-        (rank, each, place) for each in files if not each.problem for rank, place in _offers(each, family_id, part)
-    ]
-    found.sort(key=lambda offer: (offer[0], -_common(offer[1].path, beside), str(offer[2])))
-    return tuple(place for _rank, _file, place in found)
+    wanted = family(model.family).as_variant(model.identified.variants)
+    found = [(rank, each, place) for each in files if not each.problem for rank, place in _offers(each, wanted, part)]
+    found.sort(key=lambda offer: (offer[0], -_common(offer[1].path, model.path), str(offer[2])))
+    return tuple(place for _rank, _file, place in found if place != model.path)
 
 
-def _offers(file: ModelFile, family_id: str, part: str) -> Iterable[tuple[int, Path]]:
-    if file.kind is Kind.FOLDER and file.family == family_id and (file.path / part).is_dir():
+def _offers(file: ModelFile, wanted: EngineFamily, part: str) -> Iterable[tuple[int, Path]]:
+    found, own = file.identified, file.family == wanted.id
+    name = part_name(wanted, part, wanted.variants)
+    same = own and part_name(wanted, part, found.variants) == name
+    if file.kind is Kind.FOLDER and same and (file.path / part).is_dir():
         yield 0, file.path / part
-    elif file.kind is Kind.CHECKPOINT and file.family == family_id and part not in file.identified.missing:
+    elif part == wanted.second_denoiser:
+        if own and file.kind is Kind.DENOISER and found.variants == wanted.variants:
+            yield 1, file.path
+    elif file.kind is Kind.CHECKPOINT and same and part not in found.missing:
         yield 1, file.path
-    elif file.kind in PARTS and (family_id, part) in file.identified.fits and file.identified.format == "safetensors":
-        yield 1 + len({fit for fit, _part in file.identified.fits}), file.path
+    elif file.kind in PARTS and (wanted.id, name) in found.fits and found.format == "safetensors":
+        yield 1 + len({fit for fit, _part in found.fits}), file.path
 
 
-def _common(path: Path, beside: Path | None) -> int:
-    if beside is None:
-        return 0
+def part_name(wanted: EngineFamily, part: str, variants: Iterable[str]) -> str:
+    """The part as the family's signatures call it: some variants have another one than the plain family ("vae@both")."""
+    names = (f"{part}@{variant}" for variant in variants)
+    return next((name for name in names if name in wanted.detection.files), part)
+
+
+def _common(path: Path, beside: Path) -> int:
     return sum(1 for one, other in zip(path.parts, beside.parts, strict=False) if one == other)
 
 
@@ -46,7 +62,7 @@ def tokenizer_sources(wanted: EngineFamily, files: Sequence[ModelFile]) -> tuple
     sources: dict[str, Path] = {}
     missing: list[str] = []
     for part, kind in wanted.single_file.tokenizers.items():
-        if bundled_tokenizer(kind):
+        if part not in wanted.parts or bundled_tokenizer(kind):
             continue
         place = next(_tokenizers(kind, files), None)
         if place is None:
@@ -80,11 +96,7 @@ def sources_of(
     wanted = family(file.family).as_variant(file.identified.variants)
     sources, missing = tokenizer_sources(wanted, files)
     for part in file.identified.missing:
-        places = (
-            (chosen[part],)
-            if part in chosen and chosen[part].exists()
-            else fillers(file.family, part, files, file.path)
-        )
+        places = (chosen[part],) if part in chosen and chosen[part].exists() else fillers(file, part, files)
         if places:
             sources[part] = places[0]
         else:

@@ -19,6 +19,7 @@ from engines.family import (
     TinyProfile,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import T5_XXL
 from engines.tiny_shapes import T5_TOKENIZER, flow_scheduler, flux_vae, t5_text
 from engines.types import Task
 
@@ -79,7 +80,7 @@ FAMILY = EngineFamily(
         files={
             "transformer": (Signature({"distilled_guidance_layer.in_proj.bias": ANY}),),
             "vae": (Signature({"decoder.conv_in.weight": (None, 16, 3, 3)}),),
-            "text_encoder": (Signature({"encoder.block.0.layer.0.SelfAttention.q.weight": (None, 4096)}),),
+            "text_encoder": (T5_XXL,),
         },
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),

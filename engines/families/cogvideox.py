@@ -13,11 +13,14 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
+    Size,
     TextRules,
     TinyPart,
     TinyProfile,
     Variant,
 )
+from engines.signatures import T5_XXL
 from engines.tiny_parts import T5, T5_TOKENIZER, WIDTH
 from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
@@ -74,6 +77,28 @@ def _tiny(pipeline_class: str, in_channels: int) -> TinyProfile:
     return TinyProfile(pipeline_class, parts, width=32, height=32)
 
 
+# Sizes of single files; the configurations in resources are those of 2B. Source: diffusers' `convert_cogvideox_to_diffusers.py`
+# and the published configurations of 5B, 5B-I2V and of 1.5.
+LARGE = {"num_attention_heads": 48, "num_layers": 42, "use_rotary_positional_embeddings": True}
+SEEING = {**LARGE, "in_channels": 32, "use_learned_positional_embeddings": True}
+NEWER = {
+    **LARGE,
+    "patch_size_t": 2,
+    "patch_bias": False,
+    "sample_height": 300,
+    "sample_width": 300,
+    "sample_frames": 81,
+}
+NEWER_SEEING = {**NEWER, "in_channels": 32, "ofs_embed_dim": 512}
+REST = {"vae": {"scaling_factor": 0.7}, "scheduler": {"snr_shift_scale": 1.0}}
+NEWER_REST = {**REST, "vae": {"scaling_factor": 0.7, "invert_scale_latents": True}}
+SIZES = (
+    Size(Signature({"patch_embed.proj.weight": (None, 256)}), {"transformer": NEWER_SEEING, **NEWER_REST}),
+    Size(Signature({"patch_embed.proj.weight": (None, 128)}), {"transformer": NEWER, **NEWER_REST}),
+    Size(Signature({"patch_embed.proj.weight": (None, 32, 2, 2)}), {"transformer": SEEING, **REST}),
+    Size(Signature({"transformer_blocks.41.norm1.linear.weight": (None, 512)}), {"transformer": LARGE, **REST}),
+)
+
 FAMILY = EngineFamily(
     id="cogvideox",
     title="CogVideoX",
@@ -104,8 +129,18 @@ FAMILY = EngineFamily(
                     }
                 ),
             ),
+            "text_encoder": (T5_XXL,),
         },
-        variants={"picture": Variant(pipeline_classes=frozenset(PICTURE.values()))},
+        variants={
+            "picture": Variant(
+                tensors=(
+                    Signature({"patch_embed.proj.weight": (None, 32, 2, 2)}),
+                    Signature({"patch_embed.proj.weight": (None, 256)}),
+                ),
+                pipeline_classes=frozenset(PICTURE.values()),
+                settings={"index": {"_class_name": "CogVideoXImageToVideoPipeline"}},
+            )
+        },
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=16, scale=8),
@@ -120,4 +155,5 @@ FAMILY = EngineFamily(
     sampler_overrides={"timestep_spacing": "trailing", "set_alpha_to_one": True, "steps_offset": 0},
     changes={"picture": {"pipelines": PICTURE, "tiny": _tiny("CogVideoXImageToVideoPipeline", 8)}},
     video=VideoRules(frame_step=4, frame_offset=1, min_frames=5, max_frames=81, decode=DecodeKind.CAUSAL),
+    single_file=SingleFile(tokenizers={"tokenizer": "t5"}, sizes=SIZES),
 )

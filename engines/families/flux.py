@@ -28,6 +28,7 @@ from engines.family import (
     Variant,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import T5_XXL
 from engines.tiny_shapes import (
     CLIP_TOKENIZER,
     GROWING_SHIFT,
@@ -85,7 +86,8 @@ TRANSFORMER = (
         {
             "single_transformer_blocks.0.attn.norm_k.weight": ANY,
             "time_text_embed.text_embedder.linear_1.weight": (None, 768),
-        }
+        },
+        lacks=("context_embedder.token_refiner.*",),  # a video model of the same build
     ),
 )
 DETECTION = Detection(
@@ -94,7 +96,7 @@ DETECTION = Detection(
         "transformer": TRANSFORMER,
         "vae": (Signature({"decoder.conv_in.weight": (None, 16, 3, 3)}),),
         "text_encoder": (Signature({"encoder.layers.0.mlp.fc1.weight": (None, 768)}, lacks=("vision_model.*",)),),
-        "text_encoder_2": (Signature({"encoder.block.0.layer.0.SelfAttention.q.weight": (None, 4096)}),),
+        "text_encoder_2": (T5_XXL,),
         "lora": (
             Signature({"double_blocks_*_img_attn_qkv": (None, 3072)}),
             Signature({"single_transformer_blocks_*_attn_to_q": (None, 3072)}),

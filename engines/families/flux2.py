@@ -18,12 +18,14 @@ from engines.family import (
     MemoryFigures,
     Negative,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
     Variant,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import QWEN3_4B, QWEN3_8B
 from engines.tiny_shapes import GROWING_SHIFT, QWEN_TOKENIZER, flow_scheduler, kl_vae, qwen3_text
 from engines.types import Task
 
@@ -92,6 +94,22 @@ def _tiny(pipeline_class: str, text_encoder: TinyPart, *, distilled: bool | None
     )
 
 
+# What sets the larger models apart from the klein of 4 billion, whose configurations lie in resources.
+LARGE_SIZE = {"num_layers": 8, "num_single_layers": 24, "num_attention_heads": 32}
+LARGE_WORDS = {"hidden_size": 4096, "intermediate_size": 12288, "tie_word_embeddings": False}
+DEV_SIZE = {
+    "num_layers": 8,
+    "num_single_layers": 48,
+    "num_attention_heads": 48,
+    "joint_attention_dim": 15360,
+    "guidance_embeds": True,
+}
+DEV_INDEX = {
+    "_class_name": "Flux2Pipeline",
+    "text_encoder": ["transformers", "Mistral3ForConditionalGeneration"],
+    "tokenizer": ["transformers", "PixtralProcessor"],
+}
+
 QWEN = qwen3_text("Qwen3ForCausalLM", layers=28)
 LIMITS = Limits(
     min_side=64,
@@ -127,12 +145,32 @@ FAMILY = EngineFamily(
                 Signature({"single_stream_modulation.linear.weight": ANY}),
             ),
             "vae": (Signature({"decoder.conv_in.weight": (None, 32, 3, 3), "bn.running_mean": (128,)}),),
+            "text_encoder": (QWEN3_4B,),
+            "text_encoder@9b": (QWEN3_8B,),
+            "text_encoder@dev": (),  # Mistral 3, with its eyes: from a model folder alone
+            "lora": (
+                Signature({"single_transformer_blocks_*_attn_to_qkv_mlp_proj": ANY}),
+                Signature({"single_blocks_*_linear1": (27648, None), "double_blocks_*_img_mlp_0": (18432, None)}),
+            ),
         },
+        prefixes={"vae": ("vae.",)},
         variants={
             "base": Variant(configs={"index": {"is_distilled": False}}, metadata={"modelspec.title": "*klein*base*"}),
             "dev": Variant(
-                tensors=(Signature({"guidance_in.in_layer.weight": ANY}),),
+                tensors=(
+                    Signature({"guidance_in.in_layer.weight": ANY}),
+                    Signature({"time_guidance_embed.guidance_embedder.linear_1.weight": ANY}),
+                ),
                 pipeline_classes=frozenset({"Flux2Pipeline"}),
+                settings={"index": DEV_INDEX, "transformer": DEV_SIZE},
+            ),
+            "9b": Variant(
+                tensors=(
+                    Signature({"txt_in.weight": (None, 12288)}),
+                    Signature({"context_embedder.weight": (None, 12288)}),
+                ),
+                configs={"transformer": {"joint_attention_dim": 12288}},
+                settings={"transformer": LARGE_SIZE, "text_encoder": LARGE_WORDS},
             ),
         },
     ),
@@ -163,6 +201,9 @@ FAMILY = EngineFamily(
                 parameters=56.3, activation_bytes_per_pixel=1_538, denoiser_bytes_per_pixel=1_165, pixels_per_token=256
             ),
             "tiny": _tiny("Flux2Pipeline", MISTRAL, distilled=None),
+            "single_file": SingleFile(tokenizers={"tokenizer": "mistral3"}),
         },
+        "9b": {"title": "FLUX.2 klein 9B", "memory": MemoryFigures(parameters=17.3, activation_bytes_per_pixel=6_000)},
     },
+    single_file=SingleFile(tokenizers={"tokenizer": "qwen3"}),
 )

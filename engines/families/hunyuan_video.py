@@ -16,12 +16,14 @@ from engines.family import (
     MemoryFigures,
     Negative,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
     Variant,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import CLIP_L, LLAMA3_8B
 from engines.tiny_parts import CLIP_PICTURES, CLIP_TEXT, CLIP_TOKENIZER, LLAMA, LLAVA, WIDTH
 from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
@@ -64,6 +66,13 @@ def _tiny(pipeline_class: str, denoiser: dict[str, object], **parts: TinyPart) -
     return TinyProfile(pipeline_class, {**shared, **parts}, width=32, height=32)
 
 
+PICTURE_SIZE = {"in_channels": 33, "guidance_embeds": False, "image_condition_type": "latent_concat"}
+PICTURE_INDEX = {
+    "_class_name": "HunyuanVideoImageToVideoPipeline",
+    "text_encoder": ["transformers", "LlavaForConditionalGeneration"],
+    "image_processor": ["transformers", "CLIPImageProcessor"],
+}
+
 FAMILY = EngineFamily(
     id="hunyuan-video",
     title="HunyuanVideo",
@@ -86,11 +95,29 @@ FAMILY = EngineFamily(
         pipeline_classes=frozenset({*WORDS.values(), *PICTURE.values()}),
         files={
             "transformer": (
-                Signature({"txt_in.individual_token_refiner.blocks.0.norm1.weight": (None,), "img_in.proj.weight": ()}),
-                Signature({"context_embedder.token_refiner.refiner_blocks.0.norm1.weight": (None,)}),
+                Signature(
+                    {"txt_in.individual_token_refiner.blocks.0.norm1.weight": (None,), "img_in.proj.weight": ()},
+                    lacks=("byt5_in.*",),
+                ),
+                Signature(
+                    {"context_embedder.token_refiner.refiner_blocks.0.norm1.weight": (None,)},
+                    lacks=("context_embedder_2.*",),
+                ),
             ),
+            "text_encoder": (LLAMA3_8B,),
+            "text_encoder@picture": (),  # Llava, with its eyes: from a model folder alone
+            "text_encoder_2": (CLIP_L,),
         },
-        variants={"picture": Variant(pipeline_classes=frozenset(PICTURE.values()))},
+        variants={
+            "picture": Variant(
+                tensors=(
+                    Signature({"img_in.proj.weight": (None, 33, 1, 2, 2)}),
+                    Signature({"x_embedder.proj.weight": (None, 33, 1, 2, 2)}),
+                ),
+                pipeline_classes=frozenset(PICTURE.values()),
+                settings={"index": PICTURE_INDEX, "transformer": PICTURE_SIZE},
+            )
+        },
     ),
     parts=PARTS,
     latent=LatentFormat(channels=16, scale=8),
@@ -125,4 +152,5 @@ FAMILY = EngineFamily(
         }
     },
     video=VideoRules(frame_step=4, frame_offset=1, min_frames=5, max_frames=129, decode=DecodeKind.WINDOWS),
+    single_file=SingleFile(tokenizers={"tokenizer": "llama3", "tokenizer_2": "clip", "image_processor": "llava-eyes"}),
 )

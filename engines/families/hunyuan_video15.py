@@ -14,6 +14,7 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
@@ -119,4 +120,8 @@ FAMILY = EngineFamily(
         }
     },
     video=VideoRules(frame_step=4, frame_offset=1, min_frames=5, max_frames=241, decode=DecodeKind.WINDOWS),
+    single_file=SingleFile(
+        tokenizers={"tokenizer": "qwen2.5-vl", "tokenizer_2": "byt5", "feature_extractor": "siglip-eyes"},
+        unreadable=(Signature({"byt5_in.layernorm.weight": ()}),),
+    ),
 )

@@ -15,12 +15,15 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
+    Size,
     TextRules,
     TinyPart,
     TinyProfile,
     Variant,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import T5_XXL
 from engines.tiny_parts import T5, T5_TOKENIZER, WIDTH
 from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
@@ -89,6 +92,45 @@ TINY_CONDITIONS = replace(
     parts={**TINY.parts, "scheduler": TinyPart("diffusers", "FlowMatchEulerDiscreteScheduler")},
 )
 
+# Versions of single files; the configurations in resources are those of 0.9. Later decoders know the noise level, and from
+# 0.9.5 on they have another encoder. 13B comes with the latest one. Source: diffusers' `scripts/convert_ltx_to_diffusers.py`.
+LATER = {
+    "decoder_block_out_channels": [256, 512, 1024],
+    "decoder_spatio_temporal_scaling": [True, True, True],
+    "upsample_residual": [True, True, True],
+    "upsample_factor": [2, 2, 2],
+    "timestep_conditioning": True,
+}
+DECODER_091 = {**LATER, "decoder_layers_per_block": [5, 6, 7, 8], "decoder_inject_noise": [True, True, True, False]}
+DECODER_095 = {
+    **LATER,
+    "block_out_channels": [128, 256, 512, 1024, 2048],
+    "down_block_types": ["LTXVideo095DownBlock3D"] * 4,
+    "layers_per_block": [4, 6, 6, 2, 2],
+    "decoder_layers_per_block": [5, 5, 5, 5],
+    "spatio_temporal_scaling": [True, True, True, True],
+    "decoder_inject_noise": [False, False, False, False],
+    "downsample_type": ["spatial", "temporal", "spatiotemporal", "spatiotemporal"],
+    "spatial_compression_ratio": 32,
+    "temporal_compression_ratio": 8,
+}
+STEADY = {"use_dynamic_shifting": False, "shift_terminal": None}
+LARGE = {"attention_head_dim": 128, "cross_attention_dim": 4096, "num_layers": 48}
+SIZES = (
+    Size(
+        Signature({"transformer_blocks.47.scale_shift_table": (6, 4096)}),
+        {"transformer": LARGE, "vae": DECODER_095, "scheduler": STEADY},
+    ),
+    Size(
+        Signature({"vae.encoder.conv_out.conv.weight": (None, 2048, 3, 3, 3)}),
+        {"vae": DECODER_095, "scheduler": STEADY},
+    ),
+    Size(
+        Signature({"vae.decoder.last_time_embedder.timestep_embedder.linear_1.weight": ()}),
+        {"vae": DECODER_091},
+    ),
+)
+
 FAMILY = EngineFamily(
     id="ltx",
     title="LTX-Video",
@@ -112,9 +154,16 @@ FAMILY = EngineFamily(
         pipeline_classes=frozenset({*PIPELINES.values(), "LTXConditionPipeline"}),
         files={
             "transformer": (
-                Signature({"transformer_blocks.*.scale_shift_table": (6, None), "patchify_proj.weight": (None, 128)}),
-                Signature({"transformer_blocks.*.scale_shift_table": (6, None), "proj_in.weight": (None, 128)}),
+                Signature(
+                    {"transformer_blocks.*.scale_shift_table": (6, None), "patchify_proj.weight": (None, 128)},
+                    lacks=("audio_patchify_proj.*",),
+                ),
+                Signature(
+                    {"transformer_blocks.*.scale_shift_table": (6, None), "proj_in.weight": (None, 128)},
+                    lacks=("audio_proj_in.*",),
+                ),
             ),
+            "text_encoder": (T5_XXL,),
         },
         prefixes={"vae": ("vae.",)},
         variants={
@@ -144,4 +193,5 @@ FAMILY = EngineFamily(
         "distilled": {"defaults": {"steps": 8, "guidance": 1.0}},
     },
     video=RULES,
+    single_file=SingleFile(tokenizers={"tokenizer": "t5"}, sizes=SIZES),
 )

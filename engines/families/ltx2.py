@@ -12,6 +12,7 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
@@ -154,7 +155,7 @@ FAMILY = EngineFamily(
                 Signature({"audio_proj_in.weight": (None, 128), "transformer_blocks.*.scale_shift_table": ()}),
             ),
         },
-        prefixes={"vae": ("vae.",), "audio_vae": ("audio_vae.",), "vocoder": ("vocoder.",)},
+        prefixes={"vae": ("vae.",), "audio_vae": ("audio_vae.",)},
         variants={"distilled": Variant(metadata={"modelspec.title": "*distilled*"})},
     ),
     parts=("transformer", "connectors", "vae", "audio_vae", "vocoder", "text_encoder", "tokenizer", "scheduler"),
@@ -179,5 +180,10 @@ FAMILY = EngineFamily(
         last_image=True,
         goes_on_from=17,
         sound=True,
+    ),
+    single_file=SingleFile(
+        tokenizers={"tokenizer": "gemma3"},
+        # LTX-2.3: other blocks, another vocoder.
+        unreadable=(Signature({"transformer_blocks.0.attn1.to_gate_logits.weight": ()}),),
     ),
 )

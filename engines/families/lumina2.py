@@ -14,11 +14,13 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import GEMMA2_2B
 from engines.tiny_shapes import GEMMA_TOKENIZER, flow_scheduler, flux_vae, gemma_text
 from engines.types import Task
 
@@ -79,6 +81,7 @@ FAMILY = EngineFamily(
                 Signature({"time_caption_embed.caption_embedder.0.weight": ANY, "x_embedder.weight": (2304, 64)}),
             ),
             "vae": (Signature({"decoder.conv_in.weight": (None, 16, 3, 3)}),),
+            "text_encoder": (GEMMA2_2B,),
         },
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
@@ -98,4 +101,5 @@ FAMILY = EngineFamily(
         arguments={"max_sequence_length": 256},
         tokens=220,
     ),
+    single_file=SingleFile(tokenizers={"tokenizer": "gemma2"}),
 )

@@ -18,12 +18,14 @@ from engines.family import (
     MemoryFigures,
     Negative,
     Signature,
+    SingleFile,
     TextRules,
     TinyPart,
     TinyProfile,
     Variant,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import QWEN_VL_7B, WAN_VAE
 from engines.tiny_shapes import GROWING_SHIFT, QWEN_TOKENIZER, flow_scheduler
 from engines.types import Task
 
@@ -113,6 +115,8 @@ def _rules(*by_pipeline: Task) -> TextRules:
     )
 
 
+PROCESSOR = ["transformers", "Qwen2VLProcessor"]
+
 FAMILY = EngineFamily(
     id="qwen-image",
     title="Qwen-Image",
@@ -134,12 +138,20 @@ FAMILY = EngineFamily(
         pipeline_classes=frozenset({*PIPELINES.values(), *EDIT.values(), *EDIT_PLUS.values()}),
         files={
             "transformer": (Signature({"transformer_blocks.0.img_mod.1.weight": ANY, "img_in.weight": (None, 64)}),),
+            "vae": WAN_VAE,
+            "text_encoder": QWEN_VL_7B,
             "lora": (Signature({"transformer_blocks_*_img_mlp_net_0_proj": ANY}),),
         },
         variants={
-            "edit": Variant(pipeline_classes=frozenset(EDIT.values()), metadata={"modelspec.title": "*edit"}),
+            "edit": Variant(
+                pipeline_classes=frozenset(EDIT.values()),
+                metadata={"modelspec.title": "*edit"},
+                settings={"index": {"_class_name": "QwenImageEditPipeline", "processor": PROCESSOR}},
+            ),
             "edit-plus": Variant(
-                pipeline_classes=frozenset(EDIT_PLUS.values()), metadata={"modelspec.title": "*edit*2[0-9]*"}
+                pipeline_classes=frozenset(EDIT_PLUS.values()),
+                metadata={"modelspec.title": "*edit*2[0-9]*"},
+                settings={"index": {"_class_name": "QwenImageEditPlusPipeline", "processor": PROCESSOR}},
             ),
         },
     ),
@@ -171,4 +183,5 @@ FAMILY = EngineFamily(
             "tiny": _tiny("QwenImageEditPlusPipeline", sees=True),
         },
     },
+    single_file=SingleFile(tokenizers={"tokenizer": "qwen2.5-vl", "processor": "qwen2.5-vl-eyes"}),
 )

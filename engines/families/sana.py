@@ -20,12 +20,15 @@ from engines.family import (
     MemoryFigures,
     Negative,
     Signature,
+    SingleFile,
+    Size,
     TextRules,
     TinyPart,
     TinyProfile,
     Variant,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import GEMMA2_2B
 from engines.tiny_shapes import GEMMA_TOKENIZER, gemma_text
 from engines.types import Task
 
@@ -104,6 +107,29 @@ def _tiny(pipeline_class: str, scheduler: TinyPart, **transformer: Any) -> TinyP
     )
 
 
+# Sizes of the transformer beside the one of 1.6 billion: 0.6 billion with 28 layers, and 1.5's 4.8 billion with 60.
+SIZES = tuple(
+    Size(Signature({name: shape}), {"transformer": values})
+    for first, layers, values in (
+        (
+            1152,
+            27,
+            {
+                "num_layers": 28,
+                "num_attention_heads": 36,
+                "num_cross_attention_heads": 16,
+                "cross_attention_head_dim": 72,
+                "cross_attention_dim": 1152,
+            },
+        ),
+        (2240, 59, {"num_layers": 60}),
+    )
+    for name, shape in (
+        (f"transformer_blocks.{layers}.scale_shift_table", (6, first)),
+        (f"blocks.{layers}.scale_shift_table", (6, first)),
+    )
+)
+
 FAMILY = EngineFamily(
     id="sana",
     title="Sana",
@@ -128,13 +154,22 @@ FAMILY = EngineFamily(
                 Signature({"attention_y_norm.weight": ANY, "x_embedder.proj.weight": (None, 32, 1, 1)}),
                 Signature({"caption_norm.weight": ANY, "patch_embed.proj.weight": (None, 32, 1, 1)}),
             ),
-            "vae": (Signature({"decoder.conv_in.weight": (None, 32, 3, 3)}, lacks=("bn.*",)),),
+            "vae": (
+                Signature({"decoder.conv_in.weight": (None, 32, 3, 3)}, lacks=("bn.*",)),
+                Signature({"decoder.project_in.conv.weight": (None, 32, 3, 3)}),
+            ),
+            "text_encoder": (GEMMA2_2B,),
         },
         variants={
             "sprint": Variant(
                 tensors=(Signature({"time_embed.guidance_embedder.linear_1.weight": ANY}),),
                 pipeline_classes=frozenset(SPRINT.values()),
                 configs={"transformer": {"guidance_embeds": True}},
+                settings={
+                    "transformer": {"qk_norm": "rms_norm_across_heads", "timestep_scale": 1000.0},
+                    "index": {"_class_name": "SanaSprintPipeline", "scheduler": ["diffusers", "SCMScheduler"]},
+                    "scheduler": {"_class_name": "SCMScheduler", "prediction_type": "trigflow", "sigma_data": 0.5},
+                },
             )
         },
     ),
@@ -177,4 +212,9 @@ FAMILY = EngineFamily(
             ),
         }
     },
+    single_file=SingleFile(
+        tokenizers={"tokenizer": "gemma2"},
+        sizes=SIZES,
+        unreadable=(Signature({"cfg_embedder.mlp.0.weight": ANY}),),
+    ),
 )

@@ -21,6 +21,7 @@ from engines.family import (
     Variant,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import T5_XXL
 from engines.tiny_shapes import CLIP_TOKENIZER, T5_TOKENIZER, clip_text, flow_scheduler, kl_vae, t5_text
 from engines.types import Task
 
@@ -78,7 +79,7 @@ DETECTION = Detection(
         "text_encoder_2": (
             Signature({"encoder.layers.0.mlp.fc1.weight": (None, 1280), "text_projection.weight": ANY}),
         ),
-        "text_encoder_3": (Signature({"encoder.block.0.layer.0.SelfAttention.q.weight": (None, 4096)}),),
+        "text_encoder_3": (T5_XXL,),
         "lora": (Signature({"transformer_blocks_*_attn_add_q_proj": (None, 1536)}),),
     },
     prefixes={

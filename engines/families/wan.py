@@ -18,12 +18,15 @@ from engines.family import (
     Limits,
     MemoryFigures,
     Signature,
+    SingleFile,
+    Size,
     TextRules,
     TinyPart,
     TinyProfile,
     Variant,
 )
 from engines.samplers import FLOW_SAMPLERS, FLOW_SCHEDULES
+from engines.signatures import UMT5_XXL, WAN_VAE
 from engines.tiny_parts import CLIP_PICTURES, CLIP_VISION, T5_TOKENIZER, UMT5, WIDTH
 from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
@@ -122,8 +125,54 @@ FROM_PICTURE = {
         "image_processor",
         "scheduler",
     ),
+    "optional_parts": frozenset({"transformer_2"}),
     "tiny": TINY_PICTURE,
 }
+# Sizes of single files, whose configurations in resources are those of the 1.3B: 14B is told by its width.
+WIDE = {"num_attention_heads": 40, "num_layers": 40, "ffn_dim": 13824}
+SIZES = (Size(Signature({"patch_embedding.weight": (5120, None, 1, 2, 2)}), {"transformer": WIDE}),)
+SEEING = {"in_channels": 36, "image_dim": 1280, "added_kv_proj_dim": 5120}
+SEEING_INDEX = {
+    "_class_name": "WanImageToVideoPipeline",
+    "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
+    "image_processor": ["transformers", "CLIPImageProcessor"],
+}
+TWO_INDEX = {
+    "_class_name": "WanImageToVideoPipeline",
+    "transformer_2": ["diffusers", "WanTransformer3DModel"],
+    "boundary_ratio": 0.9,
+}
+# The 5B model and its decoder; the latents' means and deviations are those of its published configuration.
+BOTH_SIZE = {"num_attention_heads": 24, "num_layers": 30, "ffn_dim": 14336, "in_channels": 48, "out_channels": 48}
+# fmt: off
+BOTH_MEANS = (
+    -0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557, -0.1382, 0.0542, 0.2813, 0.0891,
+    0.157, -0.0098, 0.0375, -0.1825, -0.2246, -0.1207, -0.0698, 0.5109, 0.2665, -0.2108, -0.2158, 0.2502,
+    -0.2055, -0.0322, 0.1109, 0.1567, -0.0729, 0.0899, -0.2799, -0.123, -0.0313, -0.1649, 0.0117, 0.0723,
+    -0.2839, -0.2083, -0.052, 0.3748, 0.0152, 0.1957, 0.1433, -0.2944, 0.3573, -0.0548, -0.1681, -0.0667,
+)
+# fmt: on
+# fmt: off
+BOTH_DEVIATIONS = (
+    0.4765, 1.0364, 0.4514, 1.1677, 0.5313, 0.499, 0.4818, 0.5013, 0.8158, 1.0344, 0.5894, 1.0901,
+    0.6885, 0.6165, 0.8454, 0.4978, 0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659,
+    0.7069, 0.5338, 0.4889, 0.4917, 0.4069, 0.4999, 0.6866, 0.4093, 0.5709, 0.6065, 0.6415, 0.4944,
+    0.5726, 1.2042, 0.5458, 1.6887, 0.3971, 1.06, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744,
+)
+# fmt: on
+BOTH_DECODER = {
+    "base_dim": 160,
+    "decoder_base_dim": 256,
+    "z_dim": 48,
+    "is_residual": True,
+    "in_channels": 12,
+    "out_channels": 12,
+    "patch_size": 2,
+    "scale_factor_spatial": 16,
+    "latents_mean": list(BOTH_MEANS),
+    "latents_std": list(BOTH_DEVIATIONS),
+}
+
 # A last picture: models made for it, and 2.2, which reads pictures with its decoder's twin alone.
 LAST = replace(RULES, last_image=True)
 
@@ -153,18 +202,49 @@ FAMILY = EngineFamily(
                 Signature({"head.modulation": (1, 2, None), "patch_embedding.weight": (None, None, 1, 2, 2)}),
                 Signature({"scale_shift_table": (1, 2, None), "patch_embedding.weight": (None, None, 1, 2, 2)}),
             ),
+            "vae": WAN_VAE,
+            "vae@both": (Signature({"decoder.conv_in.weight": (None, 48, 3, 3, 3)}),),
+            "text_encoder": (UMT5_XXL,),
+            "image_encoder": (Signature({"vision_model.encoder.layers.31.mlp.fc1.weight": (5120, 1280)}),),
+            "lora": (
+                Signature({"blocks_*_cross_attn_k": (None, 5120)}),
+                Signature({"blocks_*_cross_attn_k": (None, 1536)}),
+                Signature({"blocks_*_attn2_to_k": (None, 5120)}),
+                Signature({"blocks_*_attn2_to_k": (None, 1536)}),
+            ),
         },
         variants={
             "picture": Variant(
-                tensors=(Signature({"patch_embedding.weight": (None, 36, 1, 2, 2)}),),
+                tensors=(
+                    Signature({"patch_embedding.weight": (None, 36, 1, 2, 2), "img_emb.proj.1.weight": ()}),
+                    Signature({"patch_embedding.weight": (None, 36, 1, 2, 2), "blocks.0.attn2.add_k_proj.weight": ()}),
+                ),
                 pipeline_classes=frozenset(PICTURE.values()),
+                settings={"index": SEEING_INDEX, "transformer": SEEING},
             ),
             "both": Variant(
                 tensors=(Signature({"patch_embedding.weight": (None, 48, 1, 2, 2)}),),
                 configs={"index": {"expand_timesteps": True}},
+                settings={"transformer": BOTH_SIZE, "vae": BOTH_DECODER, "scheduler": {"flow_shift": 5.0}},
             ),
-            "first-last": Variant(configs={"transformer": {"pos_embed_seq_len": 514}}),
-            "picture-two": Variant(configs={"index": {"boundary_ratio": 0.9}}),
+            "first-last": Variant(
+                tensors=(
+                    Signature({"img_emb.emb_pos": ()}),
+                    Signature({"condition_embedder.image_embedder.pos_embed": ()}),
+                ),
+                configs={"transformer": {"pos_embed_seq_len": 514}},
+                settings={"scheduler": {"flow_shift": 16.0}},
+            ),
+            # Two experts of one shape: a file is one of them, and the other is the part that it lacks.
+            "picture-two": Variant(
+                tensors=(
+                    Signature(
+                        {"patch_embedding.weight": (None, 36, 1, 2, 2)}, lacks=("img_emb.*", "*.add_k_proj.weight")
+                    ),
+                ),
+                configs={"index": {"boundary_ratio": 0.9}},
+                settings={"index": TWO_INDEX, "transformer": {"in_channels": 36}},
+            ),
             "two": Variant(configs={"index": {"boundary_ratio": 0.875}}),
         },
     ),
@@ -188,7 +268,13 @@ FAMILY = EngineFamily(
             "video": replace(LAST, needs_last_image=True),
             "tiny": TINY_FIRST_LAST,
         },
-        "picture-two": {**FROM_PICTURE, "defaults": {"guidance": 3.5}, "video": LAST, "tiny": TINY_PICTURE_TWO},
+        "picture-two": {
+            **FROM_PICTURE,
+            "optional_parts": frozenset({"image_encoder", "image_processor"}),
+            "defaults": {"guidance": 3.5},
+            "video": LAST,
+            "tiny": TINY_PICTURE_TWO,
+        },
         "both": {
             "pipelines": {Task.TEXT_TO_VIDEO: "WanPipeline", **PICTURE},
             "defaults": {"width": 1280, "height": 704, "fps": 24, "frames": 121},
@@ -201,4 +287,10 @@ FAMILY = EngineFamily(
         "two": {"pipelines": {Task.TEXT_TO_VIDEO: "WanPipeline"}, "defaults": {"guidance": 4.0}, "tiny": TINY_TWO},
     },
     video=RULES,
+    single_file=SingleFile(
+        tokenizers={"tokenizer": "umt5"},
+        sizes=SIZES,
+        # First and last picture: its readers do not know where its positions go.
+        unreadable=(Signature({"img_emb.emb_pos": ()}),),
+    ),
 )

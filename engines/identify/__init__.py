@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engines.errors import ErrorRecord, UserError
 from engines.family import EngineFamily
-from engines.identify.claims import claims, variants_of_file
+from engines.identify.claims import claims, variants_of_file, view
 from engines.identify.files import sniff
 from engines.identify.folders import identify_folder, read_folder_header
 from engines.identify.formats import dtype_of, quantisation_of
@@ -37,7 +37,7 @@ __all__ = [
     "read_weights_header",
 ]
 
-VERSION = 1  # counts up when the same file gets another answer from the same families
+VERSION = 2  # counts up when the same file gets another answer from the same families
 TRIGGERS = 20  # words of a LoRA's training that are kept
 
 
@@ -114,8 +114,20 @@ def _with_family(result: Identified, header: WeightsHeader, families: tuple[Engi
         return result
     family = found[0].family
     variants = variants_of_file(family, result.kind, header)
-    missing = missing_parts(result.kind, header, family.as_variant(variants))
-    return replace(result, family=family.id, variants=variants, missing=missing)
+    family = family.as_variant(variants)
+    missing = missing_parts(result.kind, header, family)
+    problem = _unreadable(result.kind, header, family)
+    return replace(result, family=family.id, variants=variants, missing=missing, problem=problem)
+
+
+def _unreadable(kind: Kind, header: WeightsHeader, family: EngineFamily) -> ErrorRecord | None:
+    """Ours, whole, and in a layout that nobody translates."""
+    if kind not in (Kind.CHECKPOINT, Kind.DENOISER) or family.single_file is None:
+        return None
+    shapes = view(kind, header.tensors)
+    if not any(signature.find(shapes) for signature in family.single_file.unreadable):
+        return None
+    return ErrorRecord.of(UserError("model-layout-unreadable", model=header.path.name, family=family.title))
 
 
 def _triggers(header: WeightsHeader) -> tuple[str, ...]:

@@ -150,7 +150,12 @@ def plain_names(tensors: Tensors) -> dict[str, TensorInfo]:
         r"^(?:first_stage_model\.|vae\.|cond_stage_model\.(?:transformer|model)\.|conditioner\.embedders\.\d\.(?:transformer|model)\.|"
         r"text_encoders\.\w+\.(?:transformer\.)?(?!resblocks)|text_encoder\.)?(?:text_model\.)?"
     )
-    return {strip.sub("", name, count=1): info for name, info in tensors.items()}
+    found = {strip.sub("", name, count=1): info for name, info in tensors.items()}
+    if (
+        "embed_tokens.weight" in found
+    ):  # a language model as its own folder has it, without the wrapper of a whole program
+        return {f"model.{name}": info for name, info in found.items()}
+    return found
 
 
 def _is_embedding(tensors: Tensors) -> bool:

@@ -47,10 +47,11 @@ def _changes(record: ModelRecord, family: EngineFamily) -> dict[str, dict[str, A
 
 
 def _size(record: ModelRecord, family: EngineFamily) -> Mapping[str, Mapping[str, Any]]:
-    """What the file's own size changes, by the shapes in its header."""
+    """What the file's own size changes, by the shapes in its header: those of its other parts stand under their full names."""
     if family.single_file is None or not family.single_file.sizes:
         return {}
-    shapes = view(Kind.DENOISER, read_weights_header(record.path).tensors)
+    tensors = read_weights_header(record.path).tensors
+    shapes = {name: info.shape for name, info in tensors.items()} | dict(view(Kind.DENOISER, tensors))
     return next((size.configs for size in family.single_file.sizes if size.tensors.find(shapes)), {})
 
 

@@ -12,7 +12,7 @@ PREFIXES = re.compile(
     r"^(?:cond_stage_model\.(?:transformer|model)\.|conditioner\.embedders\.\d\.(?:transformer|model)\.|"
     r"text_encoders\.\w+\.(?:transformer\.(?!resblocks))?|text_encoder\w*\.)?"
 )
-WRAPPERS = re.compile(r"^(?:text_model\.|language_model\.|model\.)+")
+WRAPPERS = re.compile(r"^(?:text_model\.|vision_model\.|language_model\.|model\.)+")
 
 
 def load_encoder(part_class: Any, folder: Path, weights: dict[str, Any], dtype: Any) -> Any:

@@ -13,6 +13,7 @@ from engines.header import INDEX, read_header, read_json
 from engines.plan import Placement
 from engines.records import ModelRecord
 from engines.single_file.configs import config_folder
+from engines.single_file.decoders import converted
 from engines.single_file.encoders import check_complete, fill, load_encoder
 from engines.single_file.weights import denoiser_names, part_weights
 from engines.tokenizers import TOKENIZERS, load_bundled_tokenizer
@@ -65,6 +66,9 @@ def _part(
             raise UserError("model-part-missing", model=record.title, part=name)
         if name.startswith(("tokenizer", "processor")):
             return _tokenizer(name, classes[name], record, family, class_of)
+        if name.startswith(("image_processor", "feature_extractor", "guider")):
+            place = record.sources.get(name, configs / name)
+            return class_of(name, classes[name]).from_pretrained(place, local_files_only=True)
         return _weights(name, class_of(name, classes[name]), record, family, placement, configs)
     except EaselError:
         raise
@@ -114,7 +118,7 @@ def _plain(part_class: Any, weights: dict[str, Any], configs: Path, name: str, d
 
     with init_empty_weights(include_buffers=False):
         model = part_class.from_config(part_class.load_config(configs, subfolder=name))
-    return fill(model, weights, dtype)
+    return fill(model, converted(part_class.__name__, weights, model.config), dtype)
 
 
 def _is_convertible(part_class: Any) -> bool:

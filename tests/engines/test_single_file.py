@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engines.errors import UserError
+from engines.header import read_header
 from engines.identify import Kind, identify
 from engines.interface import RunContext
 from engines.loaders import load_model
@@ -21,9 +22,14 @@ from engines.registry import REGISTRY, create_engine
 from engines.tokenizers import load_bundled_tokenizer
 from engines.types import GenerationRequest
 from tests.engines import originals
+from tests.engines.original_transformers import INVERSES
 from tests.engines.single_files import checkpoint_of, configs_of, save, weights_of
 
 CHECKPOINTS = ("sd15", "sdxl")
+# Families whose transformer goes around alone: in its makers' layout where its reader takes any size, else in the library's.
+MAKERS = ("flux2", "ltx", "ltx2", "qwen-image", "sana", "wan", "z-image")
+LIBRARYS = ("chroma", "cogvideox", "flux", "hunyuan-video", "hunyuan-video15", "lumina2", "sd3")
+ALONE = (*MAKERS, *LIBRARYS)
 Make = Callable[..., Any]
 
 
@@ -33,7 +39,9 @@ def tiny_request() -> Make:
 
     def make(name: str) -> GenerationRequest:
         family = REGISTRY.get(name)
-        size = {"width": family.tiny.width, "height": family.tiny.height, "steps": 2}
+        size: dict[str, Any] = {"width": family.tiny.width, "height": family.tiny.height, "steps": 2}
+        if family.video is not None:
+            size |= {"frames": family.video.min_frames, "task": family.tasks[0]}
         values = {"model": name, "prompt": "a red apple", "seed": 7, **family.defaults, **size}
         return GenerationRequest.model_validate(values)
 
@@ -60,7 +68,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelRecord]:
     root = tmp_path_factory.mktemp("folders")
     return {
         name: ModelRecord(name, name, name, make_tiny_model(REGISTRY.get(name), root / name), "diffusers-folder", 0)
-        for name in CHECKPOINTS
+        for name in (*CHECKPOINTS, *ALONE)
     }
 
 
@@ -79,13 +87,23 @@ def single_files(folders: dict[str, ModelRecord], tmp_path_factory: pytest.TempP
 
 
 def picture(record: ModelRecord, request: Any, ctx: RunContext) -> str:
-    """The sha256 of the picture's pixels."""
-    from PIL import Image
-
+    """The sha256 of the picture's or the video's pixels."""
     engine = create_engine(record)
     engine.load(record, ctx)
     artifact = engine.generate(request, ctx).artifacts[0]
-    return hashlib.sha256(Image.open(artifact.path).tobytes()).hexdigest()
+    return hashlib.sha256(pixels(artifact.path)).hexdigest()
+
+
+def pixels(path: Path) -> bytes:
+    """The pixels of a picture, or of every frame of a video."""
+    from PIL import Image
+
+    if path.suffix == ".png":
+        return Image.open(path).tobytes()
+    import av
+
+    with av.open(path) as video:
+        return b"".join(frame.to_ndarray(format="rgb24").tobytes() for frame in video.decode(video=0))
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
@@ -101,6 +119,26 @@ def test_one_file_gives_the_same_bytes_as_a_folder(
     request = tiny_request(name)
     folder = picture(folders[name], request, context("folder"))
     assert picture(single_files[name], request, context("single")) == folder
+
+
+def lone(name: str, folder: Path, path: Path) -> ModelRecord:
+    """The family's transformer in one file; every other part, with its configuration, is in `folder`."""
+    family = REGISTRY.get(name)
+    weights = weights_of(folder / "transformer")
+    save(INVERSES[name](weights) if name in MAKERS else weights, path)
+    index = read_header(folder).parts
+    parts = {part: folder / part for part in family.parts if part in index and part not in ("transformer", "scheduler")}
+    configs = configs_of(folder, path.with_suffix(".configs"))
+    return ModelRecord(name, name, name, path, "single-file", 0, sources={"config": configs, **parts})
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_lone_transformer_gives_the_same_bytes_as_its_folder(
+    name: str, folders: dict[str, ModelRecord], tiny_request: Make, context: Make, tmp_path: Path
+) -> None:
+    record = lone(name, folders[name].path, tmp_path / "transformer.safetensors")
+    request = tiny_request(name)
+    assert picture(record, request, context("lone")) == picture(folders[name], request, context("folder"))
 
 
 @pytest.mark.parametrize("name", ["sdxl"])
@@ -205,7 +243,10 @@ def test_every_family_with_single_files_has_its_configurations(family: Any) -> N
     header = read_header(CONFIGS / family.id)
     wanted = set(family.parts) - family.optional_parts
     assert wanted <= set(header.parts)
-    assert all(header.parts[part] in PART_CLASSES for part in wanted if part != "scheduler")
-    assert set(header.configs) >= {part for part in wanted if not part.startswith(("tokenizer", "processor"))}
+    classes = {**PART_CLASSES, **family.part_modules}
+    assert all(header.parts[part] in classes for part in wanted if part != "scheduler")
+    # What a file can hold has its configuration here; all else comes from a folder, with the folder's own.
+    held = {part for part, signatures in family.detection.files.items() if signatures} | set(family.detection.prefixes)
+    assert set(header.configs) >= (held & wanted) | {family.denoiser, "scheduler"}
     assert family.detection.matches(header)
     assert {part for part in family.parts if part.startswith("tokenizer")} <= set(family.single_file.tokenizers)

@@ -124,7 +124,7 @@ KINDS: dict[str, tuple[Tensors, Kind, str]] = {
             "model.layers.0.self_attn.q_proj.weight": ("BF16", [4096, 2560]),
         },
         Kind.TEXT_ENCODER,
-        "z-image",
+        "",
     ),
     "a table of numbers": ({"numbers.table": ("F32", [10, 10])}, Kind.UNKNOWN, ""),
     "no tensors at all": ({}, Kind.UNKNOWN, ""),
@@ -232,7 +232,9 @@ def test_words_that_wake_a_lora(tmp_path: Path) -> None:
 def test_reasons_name_the_family_and_no_other(family, tmp_path: Path) -> None:
     """Every family that says how its files look says it in parts that it has, or in add-ons that we know."""
     addons = {"lora", "embedding", "controlnet", "ip-adapter", "t2i-adapter", "motion", "image_encoder"}
-    assert set(family.detection.files) <= addons | set(family.parts), family.id
+    parts = {name.partition("@")[0] for name in family.detection.files}
+    assert parts <= addons | set(family.parts) | {"image_encoder"}, family.id
+    assert {name.partition("@")[2] for name in family.detection.files} <= {"", *family.detection.variants}, family.id
     assert set(family.detection.prefixes) <= set(family.parts), family.id
     for name in family.detection.variants:
         assert re.fullmatch(r"[a-z0-9.-]+", name)
