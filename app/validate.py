@@ -13,6 +13,7 @@ from engines.api import (
     GenerationRequest,
     Task,
     UserError,
+    check_encoder,
     picture_size,
     video_facts,
 )
@@ -127,6 +128,7 @@ def _check_video(request: GenerationRequest, family: EngineFamily) -> None:
             nearest=" or ".join(f"{count} ({count / request.fps:.1f} s)" for count in nearest),
         )
     _check_range("fps", request.fps, 1, rules.max_fps)
+    check_encoder(request.video_format)
 
 
 def _check_video_inputs(request: GenerationRequest, family: EngineFamily, path_of: Callable[[str], Path]) -> None:

@@ -24,6 +24,7 @@ from engines.media import FileMetadata, open_image, open_mask, picture_size, rea
 from engines.media.video_read import SUFFIXES as VIDEO_SUFFIXES
 from engines.media.video_read import VideoFacts, frame_size, is_video, last_frame, poster, video_facts
 from engines.media.video_save_as import save_video_as
+from engines.media.video_write import check_encoder
 from engines.messages import Message, languages, use_language
 from engines.options import EMBEDDING, Hires, LoraUse, Masking, Outpaint, Tiles
 from engines.prompt import (
@@ -107,6 +108,7 @@ __all__ = [
     "VideoRules",
     "WorkerEngine",
     "bundled_tokenizer",
+    "check_encoder",
     "check_upscaler",
     "count_tokens",
     "default_schedule",

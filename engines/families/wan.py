@@ -76,8 +76,14 @@ TINY_TWO = replace(_tiny("WanPipeline", {}, experts=2), extra={"boundary_ratio":
 SEES = {"image_encoder": replace(CLIP_VISION, class_name="CLIPVisionModel"), "image_processor": CLIP_PICTURES}
 SEEN = {"in_channels": 36, "image_dim": WIDTH, "added_kv_proj_dim": 24}
 TINY_PICTURE = _tiny("WanImageToVideoPipeline", SEEN, SEES)
-# Two pictures of 17 tokens each: 16 squares and the whole.
-TINY_FIRST_LAST = _tiny("WanImageToVideoPipeline", {**SEEN, "pos_embed_seq_len": 34}, SEES)
+# Two pictures of 257 tokens each, by which the model is known: 16 x 16 squares and the whole.
+SEES_FINELY = {
+    "image_encoder": replace(SEES["image_encoder"], config={**CLIP_VISION.config, "image_size": 224, "patch_size": 14}),
+    "image_processor": replace(
+        CLIP_PICTURES, config={"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}}
+    ),
+}
+TINY_FIRST_LAST = _tiny("WanImageToVideoPipeline", {**SEEN, "pos_embed_seq_len": 514}, SEES_FINELY)
 TINY_PICTURE_TWO = replace(
     _tiny("WanImageToVideoPipeline", {"in_channels": 36}, experts=2),
     extra={"boundary_ratio": 0.9, "image_encoder": (None, None), "image_processor": (None, None)},

@@ -83,6 +83,11 @@ def codec_for(video_format: VideoFormat) -> str:
     return found
 
 
+def check_encoder(video_format: VideoFormat) -> None:
+    """Raises `ResourceError("encoder-missing")` now, and not when a video has been made for minutes."""
+    codec_for(video_format if video_format in ENCODINGS else VideoFormat.WEBM)  # the others are made from a WebM
+
+
 class VideoWriter:
     """Writes one video of `size` (width, height) to `part`; `finish` moves it to `path`, whole or not at all.
 

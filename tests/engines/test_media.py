@@ -68,6 +68,20 @@ def test_the_infotext_is_what_the_field_reads() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("task", "named"),
+    [
+        (Task.IMAGE_TO_IMAGE, True),
+        (Task.VIDEO_TO_VIDEO, True),
+        (Task.IMAGE_TO_VIDEO, False),
+        (Task.EXTEND_VIDEO, False),
+    ],
+)
+def test_a_strength_is_named_where_it_means_something(task: Task, named: bool) -> None:
+    wish = request(task=task, init_image="x", init_video="y", frames=9)
+    assert ("Denoising strength" in write_infotext(wish, RECORD, FACTS)) == named
+
+
 def test_older_files_of_others_are_read() -> None:
     text = "a cat\nNegative prompt: dog\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, Size: 512x768"
     values = parse_infotext(text)
