@@ -50,7 +50,9 @@ def build_services(
     presets = PresetStore(BUNDLED_PRESETS, paths.presets)
     history = HistoryStore(paths.history, paths.favourites, outputs.folder)
     apply_settings(settings, paths, outputs, history, orchestrator)
-    orchestrator.subscribe(Recorder(history).on_event)
+    recorder = Recorder(history)
+    orchestrator.subscribe(recorder.on_event)
+    recorder.catch_up(orchestrator.interrupted)
     return Services(
         paths=paths,
         settings_store=settings_store,

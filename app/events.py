@@ -29,10 +29,14 @@ class Event:
 
 @dataclass(frozen=True)
 class QueueChanged:
-    """The queue was paused, let go on or put in another order; `order` holds the ids of the waiting jobs."""
+    """The queue was paused, let go on or put in another order; `order` holds the ids of the waiting jobs.
+
+    `left` says that it is paused because the program ended while they waited.
+    """
 
     paused: bool
     order: tuple[str, ...]
+    left: bool = False
 
 
 class EventHub(Generic[News]):

@@ -359,6 +359,13 @@ class Recorder:
         if event.progress is None and event.artifact is not None:
             self._history.add(event.job, event.artifact)
 
+    def catch_up(self, jobs: Iterable[Job]) -> None:
+        """List the files of jobs whose program was killed, maybe between publishing a file and listing it."""
+        for job in jobs:
+            for artifact in job.artifacts:
+                if artifact.path.is_file():
+                    self._history.add(job, artifact)
+
 
 class OldIndex(Exception):
     """The index has another version than ours."""

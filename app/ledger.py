@@ -84,14 +84,29 @@ class JobLedger:
             db.execute("INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?)", (job_id, artifact.index, json.dumps(data)))
         return self.get(job_id)
 
-    def adopt(self, job_id: str) -> Job:
-        """Make the job this process's own and queue it again at the end."""
+    def adopt(self, job_id: str, at_end: bool = True) -> Job:
+        """Make the job this process's own and queue it again, at the end or in the place that it had."""
+        place = "(SELECT MAX(position) + 1 FROM jobs)" if at_end else "position"
         with self._write() as db:
-            db.execute(
-                "UPDATE jobs SET owner = ?, position = (SELECT MAX(position) + 1 FROM jobs) WHERE id = ?",
-                (self.owner, job_id),
-            )
+            db.execute(f"UPDATE jobs SET owner = ?, position = {place} WHERE id = ?", (self.owner, job_id))
         return self.set_state(job_id, Queued())
+
+    def adopt_waiting(self) -> tuple[Job, ...]:
+        """Make what dead owners left waiting this process's own, in the order that it had; returns those jobs."""
+        ids = [job.id for job in self.left_waiting()]
+        with self._write() as db:
+            for job_id in ids:
+                db.execute("UPDATE jobs SET owner = ? WHERE id = ? AND state = 'queued'", (self.owner, job_id))
+        return tuple(job for job in self.queued() if job.id in ids)
+
+    def interrupted(self) -> tuple[Job, ...]:
+        """The jobs that can go on where they were, in their order."""
+        query = "SELECT * FROM jobs WHERE state = 'interrupted' ORDER BY position"
+        return tuple(map(self._job, self._rows(query, ())))
+
+    def left_waiting(self) -> tuple[Job, ...]:
+        """The jobs that wait and whose program is gone, in their order."""
+        return tuple(map(self._job, self._left("queued")))
 
     def get(self, job_id: str) -> Job:
         """The job with this id, or with an id that begins so. Raises `UserError` for none or several."""
@@ -125,11 +140,9 @@ class JobLedger:
         return tuple(map(self._job, self._rows("SELECT * FROM jobs ORDER BY created DESC LIMIT ?", (limit,))))
 
     def close_orphans(self) -> tuple[Job, ...]:
-        """Mark as `Interrupted` what dead owners left running or waiting; returns those jobs."""
-        rows = self._rows("SELECT * FROM jobs WHERE state IN ('queued', 'running')", ())
-        dead = [row for row in rows if row["owner"] != self.owner and not self._alive(row["owner"])]
+        """Mark as `Interrupted` what dead owners left running; returns those jobs. What waited goes on waiting."""
         gone = ErrorRecord.of(ResourceError("program-ended"))
-        return tuple(self.set_state(row["id"], Interrupted(gone)) for row in dead)
+        return tuple(self.set_state(row["id"], Interrupted(gone)) for row in self._left("running"))
 
     def integrity(self) -> str:
         """SQLite's own verdict; "ok" when all is well."""
@@ -141,6 +154,11 @@ class JobLedger:
             self._db.close()
         self._owner_lock.release()
         Path(self._owner_lock.lock_file).unlink(missing_ok=True)
+
+    def _left(self, state: str) -> list[sqlite3.Row]:
+        rows = self._rows("SELECT * FROM jobs WHERE state = ? AND owner != ? ORDER BY position", (state, self.owner))
+        alive = {owner: self._alive(owner) for owner in {row["owner"] for row in rows}}
+        return [row for row in rows if not alive[row["owner"]]]
 
     def _alive(self, owner: str) -> bool:
         path = self._owners / f"{owner}.lock"

@@ -43,7 +43,7 @@ from engines.api import Cancelled as CancelledError
 log = logging.getLogger(__name__)
 
 # Errors after which the job can go on where it was, because it was not the wish that failed.
-INTERRUPTING = {"engine-died", "program-ended"}
+INTERRUPTING = {"engine-died", "program-ended", "decode-out-of-memory"}
 
 
 class Orchestrator:
@@ -68,10 +68,11 @@ class Orchestrator:
         self._hub: EventHub[Event] = EventHub()
         self._queue_hub: EventHub[QueueChanged] = EventHub()
         self._wake = threading.Condition()
-        self._closing = self._paused = False
+        self._closing = self._paused = self._left = False
+        self._called: set[str] = set()  # jobs that run although the queue is paused: somebody pressed Go on for them
         self._tokens: dict[str, CancelToken] = {}
         self._lane: threading.Thread | None = None
-        ledger.close_orphans()
+        self.interrupted = ledger.close_orphans()  # what ran when another program ended, as it is now
 
     def submit(self, request: GenerationRequest, record: ModelRecord, out: Path | None = None) -> Job:
         """Check the request, keep its pictures, write the job down and queue it.
@@ -90,13 +91,18 @@ class Orchestrator:
         return self._enqueue(job)
 
     def resume(self, job_id: str) -> Job:
-        """Queue an interrupted (or stopped, or failed) job again; it goes on where it was."""
+        """Queue an interrupted (or stopped, or failed) job again; it goes on where it was.
+
+        An interrupted one has its old place, before those that waited behind it, and runs in a paused queue too. A job
+        that still waits for a program that is gone can be taken up as well.
+        """
         job = self.ledger.get(job_id)
-        match job.state:
-            case Interrupted() | Cancelled() | Failed():
-                return self._enqueue(self.ledger.adopt(job.id))
-            case Queued() | Running() | Succeeded():
-                raise UserError("job-not-resumable", id=job.id, state=type(job.state).__name__.lower())
+        if isinstance(job.state, Interrupted) or job.id in {each.id for each in self.ledger.left_waiting()}:
+            self._called.add(job.id)
+            return self._enqueue(self.ledger.adopt(job.id, at_end=False))
+        if isinstance(job.state, Cancelled | Failed):
+            return self._enqueue(self.ledger.adopt(job.id))
+        raise UserError("job-not-resumable", id=job.id, state=type(job.state).__name__.lower())
 
     def cancel(self, job_id: str) -> None:
         """Stop the job: at once when it waits, at the next place where the engine looks when it runs."""
@@ -110,9 +116,24 @@ class Orchestrator:
     def pause(self, paused: bool) -> None:
         """Take no new job until told to go on; the running one is finished."""
         with self._wake:
-            self._paused = paused
+            self._paused, self._left = paused, False
             self._wake.notify_all()
         self._tell_queue()
+
+    def take_up_queue(self, paused: bool = True) -> tuple[Job, ...]:
+        """Make what a dead program left waiting this program's own, in its order; returns those jobs.
+
+        The queue is paused then, so that nobody who opens Easel after a crash finds it busy unasked.
+        """
+        with self._wake:
+            taken = self.ledger.adopt_waiting()
+            self._left = self._paused = bool(taken) and paused
+        for job in taken:
+            self._enqueue(job)
+        if taken:
+            log.info("queue taken up jobs=%d paused=%s", len(taken), paused)
+            self._tell_queue()
+        return taken
 
     def move(self, job_id: str, before: str = "") -> None:
         """Put a waiting job before another one, or at the end. Raises `UserError("job-not-waiting")`."""
@@ -129,7 +150,7 @@ class Orchestrator:
     @property
     def queue(self) -> QueueChanged:
         """The waiting jobs in their order, and whether the queue is paused."""
-        return QueueChanged(self._paused, tuple(job.id for job in self.ledger.queued()))
+        return QueueChanged(self._paused, tuple(job.id for job in self.ledger.queued()), self._left)
 
     @property
     def busy(self) -> bool:
@@ -214,17 +235,25 @@ class Orchestrator:
     def _next(self) -> Job | None:
         with self._wake:
             while not self._closing:
-                if not self._paused and (job := self.ledger.next_queued()) is not None:
+                if (job := self._due()) is not None:
                     self._tokens[job.id] = CancelToken()
+                    self._called.discard(job.id)
                     return job
                 self._wake.wait(1.0)
         return None
+
+    def _due(self) -> Job | None:
+        if not self._paused:
+            return self.ledger.next_queued()
+        called = (job for job in self.ledger.queued() if job.id in self._called)
+        return next(called, None) if self._called else None
 
     def _run(self, job: Job) -> None:
         self._set(job.id, Running(time.time()))
         state = self._outcome(job)
         if isinstance(state, Succeeded):
             shutil.rmtree(self._staging / job.id, ignore_errors=True)
+            self._outputs.sweep(job)
         with self._wake:
             self._tokens.pop(job.id, None)
         self._set(job.id, state)
@@ -269,7 +298,9 @@ class Orchestrator:
 
     def _publish(self, job: Job, artifact: Artifact) -> None:
         published = self._outputs.publish(job, artifact)
-        self._hub.publish(Event(self.ledger.add_artifact(job.id, published), artifact=published))
+        job = self.ledger.add_artifact(job.id, published)
+        self._outputs.settle(job, artifact)
+        self._hub.publish(Event(job, artifact=published))
 
     def _tell_queue(self) -> None:
         self._queue_hub.publish(self.queue)

@@ -23,10 +23,11 @@ class OutputStore:
         self.folder = folder
 
     def publish(self, job: Job, artifact: Artifact) -> Artifact:
-        """Move the artifact from staging to its place and return it with its new path.
+        """Copy the artifact from staging to its place and return it with its new path.
 
-        A half-written file is never visible, an existing one is never replaced unless the person named it. Raises
-        `ResourceError("output-not-saved")`; the picture then stays in staging.
+        A half-written file is never visible, an existing one is never replaced unless the person named it. Called again
+        before `settle`, after a kill for instance, it finds what it made and makes no second one. Raises
+        `ResourceError("output-not-saved")`; the picture stays in staging in any case.
         """
         try:
             return replace(artifact, path=self._publish(job, artifact))
@@ -36,20 +37,48 @@ class OutputStore:
                 "output-not-saved", folder=folder, why=error.strerror, kept=str(artifact.path)
             ) from error
 
+    def settle(self, job: Job, artifact: Artifact) -> None:
+        """The published artifact is written down: what `publish` kept of it is not needed any more."""
+        self._temporary(job, artifact).unlink(missing_ok=True)
+        for path in (*sidecars(artifact.path), artifact.path):
+            path.unlink(missing_ok=True)
+
+    def sweep(self, job: Job) -> None:
+        """Take away what kills in the middle of publishing left of this job."""
+        for path in self._folder(job).glob(f".easel-{job.id}-*.tmp"):
+            path.unlink(missing_ok=True)
+
     def _publish(self, job: Job, artifact: Artifact) -> Path:
         folder = self._folder(job)
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".easel-{job.id}-{artifact.index}.tmp"
-        try:
-            _copy(artifact.path, temporary)
-            target = self._place(job, artifact, folder, temporary)
-        finally:
-            temporary.unlink(missing_ok=True)
+        temporary = self._temporary(job, artifact)
+        target = self._published_before(job, artifact, folder, temporary)
+        if target is None:
+            temporary.unlink(missing_ok=True)  # never written through: it may be a second name of somebody's file
+            try:
+                _copy(artifact.path, temporary)
+                target = self._place(job, artifact, folder, temporary)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
         for sidecar in sidecars(artifact.path):
             shutil.copyfile(sidecar, target.with_suffix(sidecar.suffix))
-            sidecar.unlink(missing_ok=True)
-        artifact.path.unlink(missing_ok=True)
         return target
+
+    def _published_before(self, job: Job, artifact: Artifact, folder: Path, temporary: Path) -> Path | None:
+        """The file that a killed program published: the temporary file is a second name of it until `settle`."""
+        if not temporary.is_file() or temporary.stat().st_nlink < 2:
+            return None
+        for name in _names(job, artifact):
+            path = folder / name
+            if not path.is_file():
+                return None
+            if path.samefile(temporary):
+                return path
+        return None
+
+    def _temporary(self, job: Job, artifact: Artifact) -> Path:
+        return self._folder(job) / f".easel-{job.id}-{artifact.index}.tmp"
 
     def _folder(self, job: Job) -> Path:
         if job.out is not None:

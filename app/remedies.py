@@ -45,6 +45,7 @@ FIXED: Mapping[str, tuple[Remedy, ...]] = {
     "disk-too-small": PLACES,
     "engine-died": (Remedy("resume", "fix.resume"), REPORT),
     "program-ended": (Remedy("resume", "fix.resume"),),
+    "decode-out-of-memory": (Remedy("resume", "fix.resume"),),
     "internal": (REPORT, RETRY),
 }
 

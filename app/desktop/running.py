@@ -38,6 +38,7 @@ class Running:
                 return ""
             options = self._options
             self._services = build_services(self._paths, more_models=options.model_folders)
+            self._services.orchestrator.take_up_queue()
             host = EVERYWHERE if options.listen else HERE
             password = options.password if options.listen else None
             self._server = Server(self._services, options.port, host, password, options.theme)

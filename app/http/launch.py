@@ -27,6 +27,7 @@ def run(port: int, key: str, origins: Sequence[str], listen: bool, more_models: 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     with build_services(more_models=more_models) as services:
+        services.orchestrator.take_up_queue(paused=False)  # nobody sits here who could let it go on
         settings = services.settings
         allowed = (*settings.api_origins, *origins)
         server = ApiServer(services, port, key=key or settings.api_key, origins=allowed, listen=listen, exact=True)

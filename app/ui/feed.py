@@ -46,12 +46,14 @@ class Feed:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that a page shows of jobs: those of this session, and those that can still go on."""
-        latest = self._services.orchestrator.ledger.latest(RECENT)
-        shown = [job for job in latest if job.created >= self._since or not job.over or self._unfinished(job)]
+        ledger = self._services.orchestrator.ledger
+        latest = {job.id: job for job in (*ledger.latest(RECENT), *ledger.queued())}.values()
+        found = [job for job in latest if job.created >= self._since or not job.over or self._unfinished(job)]
+        shown = sorted(found, key=lambda job: job.created, reverse=True)
         queue = self._services.orchestrator.queue
         downloads = [self._download_view(news) for news in self._services.downloads.all()]
         jobs = [self._view(job) for job in reversed(shown)]
-        return {"jobs": jobs, "paused": queue.paused, "order": queue.order, "downloads": downloads}
+        return {"jobs": jobs, "paused": queue.paused, "order": queue.order, "left": queue.left, "downloads": downloads}
 
     async def stream(self) -> AsyncIterator[str]:
         """Server-sent events, the snapshot first, until the page is gone or the server closes."""
@@ -118,7 +120,7 @@ class Feed:
         self.tell("download", self._download_view(news))
 
     def _on_queue(self, changed: QueueChanged) -> None:
-        self.tell("queue", {"paused": changed.paused, "order": changed.order})
+        self.tell("queue", {"paused": changed.paused, "order": changed.order, "left": changed.left})
 
     def _send(self, message: str) -> None:
         with self._lock:

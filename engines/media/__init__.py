@@ -5,11 +5,12 @@ from __future__ import annotations
 from engines.media.images import fit, open_image, open_mask, picture_size, stretch
 from engines.media.infotext import parse_infotext, write_infotext
 from engines.media.picture_files import save_picture
-from engines.media.read import FileMetadata, read_metadata, read_metadata_of
+from engines.media.read import FileMetadata, notes_of, read_metadata, read_metadata_of
 
 __all__ = [
     "FileMetadata",
     "fit",
+    "notes_of",
     "open_image",
     "open_mask",
     "parse_infotext",

@@ -8,7 +8,7 @@ file's frame lies beside it, in a .txt and a .json of the same name.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,18 +38,20 @@ def save_picture(
     request: GenerationRequest,
     record: ModelRecord,
     facts: Mapping[str, str],
+    notes: Sequence[str] = (),
     *,
     with_metadata: bool = True,
 ) -> None:
     """Write the picture of `request` (one picture, its own seed) to `path`: whole or not at all, the same bytes always.
 
+    `notes` say what had to be done otherwise than asked.
     No time is written: the file system keeps it, and the same request gives the same file.
     """
     options: dict[str, Any] = dict(QUALITY.get(request.image_format, {}))
     beside: dict[str, str] = {}
     if with_metadata:
         infotext = write_infotext(request, record, facts)
-        own = full_record(request, record, facts)
+        own = full_record(request, record, facts, notes)
         frame, beside = _frame(request.image_format, infotext, own)
         options |= frame
     for suffix, text in beside.items():

@@ -52,6 +52,12 @@ def read_metadata_of(data: bytes, name: str = "the picture") -> FileMetadata:
     return _understood(_texts(BytesIO(data), name))
 
 
+def notes_of(metadata: FileMetadata) -> tuple[str, ...]:
+    """What Easel had to do otherwise than asked when it made the file, in sentences."""
+    notes = metadata.record.get("notes")
+    return tuple(map(str, notes)) if isinstance(notes, list) else ()
+
+
 def _texts(source: Path | BytesIO, name: str) -> dict[str, str]:
     try:
         return texts_of(source)

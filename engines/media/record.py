@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engines.records import ModelRecord
 from engines.types import GenerationRequest
@@ -13,10 +13,13 @@ INFOTEXT_KEY, RECORD_KEY = "parameters", "easel"
 RECORD_VERSION = 1
 
 
-def full_record(request: GenerationRequest, record: ModelRecord, facts: Mapping[str, str]) -> str:
+def full_record(
+    request: GenerationRequest, record: ModelRecord, facts: Mapping[str, str], notes: Sequence[str] = ()
+) -> str:
     """Our own record as JSON: request, model and software. It names no path of the person's computer.
 
-    `weights` holds the sha256 of each weight file that is known when the picture is saved.
+    `weights` holds the sha256 of each weight file that is known when the picture is saved; `notes` are there when
+    something was done otherwise than asked, to get the picture at all.
     """
     model = {"id": record.id, "title": record.title, "family": record.family, "fingerprint": record.fingerprint}
     content = {
@@ -25,5 +28,6 @@ def full_record(request: GenerationRequest, record: ModelRecord, facts: Mapping[
         "model": model,
         "weights": dict(record.hashes),
         "software": dict(facts),
+        **({"notes": list(notes)} if notes else {}),
     }
     return json.dumps(content, ensure_ascii=False, sort_keys=True)

@@ -129,11 +129,16 @@ class VideoWriter:
             self.frames += 1
         self._write_sound(self.frames / self._fps)
 
-    def finish(self) -> Path:
-        """End the file, put it in its place in one step, and return where it is."""
+    def finish(self, tags: Mapping[str, str] | None = None) -> Path:
+        """End the file, put it in its place in one step, and return where it is.
+
+        `tags` replace those that the file was begun with, for what is known only when all frames are there.
+        """
         self.close()
-        if self._encoding.container == "mp4":
-            _index_in_front(self.part, self._tags)
+        if tags is not None:
+            self._tags = {self._encoding.tags[key]: text for key, text in tags.items()}
+        if tags is not None or self._encoding.container == "mp4":
+            _pack_anew(self.part, self._encoding.container, self._tags)
         with self.part.open("rb+") as file:
             os.fsync(file.fileno())
         self.part.replace(self.path)
@@ -206,15 +211,16 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}.part{path.suffix}")
 
 
-def _index_in_front(path: Path, tags: Mapping[str, str]) -> None:
-    """Copy the packets of a fragmented MP4 file into a plain one whose index stands in front; nothing is encoded anew."""
+def _pack_anew(path: Path, container: str, tags: Mapping[str, str]) -> None:
+    """Copy the packets into a plain file with these tags, an MP4's index in front; nothing is encoded anew."""
     import av
 
+    options = {**(MP4_FINAL if container == "mp4" else {}), "fflags": "+bitexact"}
     whole = path.with_name(f"{path.stem}.whole{path.suffix}")
     try:
         with (
             av.open(str(path)) as source,
-            av.open(str(whole), "w", format="mp4", options={**MP4_FINAL, "fflags": "+bitexact"}) as target,
+            av.open(str(whole), "w", format=container, options=options) as target,
         ):
             target.metadata.update(tags)
             streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}

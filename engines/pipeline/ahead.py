@@ -13,9 +13,9 @@ from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.pipeline.arguments import call_arguments
 from engines.pipeline.checkpoint import Checkpoint
-from engines.pipeline.decode import check_latents
 from engines.pipeline.encode import Conditions
 from engines.pipeline.preview import See
+from engines.pipeline.rescue import check_latents
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
 from engines.types import GenerationRequest, Task

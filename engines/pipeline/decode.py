@@ -8,37 +8,38 @@ from typing import Any
 import torch
 
 from engines.errors import ResourceError
-from engines.pipeline.keeping import set_tiles
+from engines.pipeline.keeping import set_tiles, working_device
 from engines.pipeline.latents import LatentSpace
+from engines.pipeline.rescue import in_float32, short_parts
 
 log = logging.getLogger(__name__)
+
+TILED = "decoded in tiles: the whole picture did not fit in memory"
+AS_PLANNED = "decoded in tiles, as planned: memory is short"
+UNTILED = 64 * 64  # latents; smaller pictures are one tile anyway
+ON_THE_PROCESSOR = "decoded on the processor: the graphics memory was too small"
 
 
 def decode(pipe: Any, space: LatentSpace, latents: torch.Tensor, tiled: bool = False) -> tuple[Any, tuple[str, ...]]:
     """The picture (PIL, RGB) of the latents that a pipeline returned, and notes on any way that had to be taken.
 
-    Walks a ladder once: as it is, unless the plan says `tiled`; tiled when memory runs out, in float32 when the result is not
-    a number. Raises `ResourceError` when every rung fails.
+    Walks a ladder once: as it is, unless the plan says `tiled`; in tiles when memory runs out, then on the processor; in
+    float32 when the result is not a number or has one colour. Raises `ResourceError` when every rung fails.
     """
     notes: list[str] = []
     latents = space.finished(latents)
-    pixels = _attempt(pipe, latents, notes, tiled)
-    if not torch.isfinite(pixels).all() and pipe.vae.dtype != torch.float32:
-        notes.append("decoded in float32: the first try was not a number")
-        pixels = _in_float32(pipe, latents)
+    pixels = _attempt(pipe.vae, latents, notes, tiled)
+    if (short := short_parts({"vae": pipe.vae})) and (why := _wrong(pixels)):
+        notes.append(f"decoded in float32: the first try {why}")
+        with in_float32(short):
+            pixels = _attempt(pipe.vae, latents, notes, tiled)
     if not torch.isfinite(pixels).all():
         raise ResourceError("decode-not-finite")
-    if float(pixels.max() - pixels.min()) < 1e-3:
+    if _one_colour(pixels):
         notes.append("the picture has one colour")
     for note in notes:
         log.warning("decode note=%s", note)
     return pipe.image_processor.postprocess(space.pixels(pixels), output_type="pil")[0], tuple(notes)
-
-
-def check_latents(latents: torch.Tensor, step: int) -> None:
-    """Raises `ResourceError` when the latents are not numbers any more."""
-    if not torch.isfinite(latents).all():
-        raise ResourceError("latents-not-finite", step=step)
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -46,39 +47,55 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
 
 
-def _attempt(pipe: Any, latents: torch.Tensor, notes: list[str], tiled: bool) -> torch.Tensor:
-    if not tiled:
+def _wrong(pixels: torch.Tensor) -> str:
+    """What is wrong with the pixels, as the end of a sentence; nothing when they look like a picture."""
+    if not torch.isfinite(pixels).all():
+        return "was not a number"
+    return "had one colour" if _one_colour(pixels) else ""
+
+
+def _one_colour(pixels: torch.Tensor) -> bool:
+    return float(pixels.max() - pixels.min()) < 1e-3
+
+
+def _attempt(vae: Any, latents: torch.Tensor, notes: list[str], tiled: bool) -> torch.Tensor:
+    """The pixels by the first way that memory is enough for: whole, in tiles, in tiles on the processor."""
+    large = latents.shape[-1] * latents.shape[-2] > UNTILED
+    planned = [(_in_tiles, AS_PLANNED if large else "")]
+    ways = planned if tiled else [(_run, ""), (_in_tiles, TILED)]
+    if next(vae.parameters()).device.type != "cpu":  # not where its weights come to the card by themselves
+        ways.append((_on_the_processor, ON_THE_PROCESSOR))
+    lacking: Exception | None = None
+    for way, note in ways:
         try:
-            return _run(pipe.vae, latents)
+            pixels = way(vae, latents)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-        notes.append("decoded in tiles: the whole picture did not fit in memory")
-    elif latents.shape[-1] * latents.shape[-2] > 64 * 64:
-        notes.append("decoded in tiles, as planned: memory is short")
-    set_tiles(pipe.vae)
-    try:
-        return _run(pipe.vae, latents)
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise ResourceError("out-of-memory", stage="decode", detail=_first_line(error)) from error
-        raise
-    finally:
-        pipe.vae.disable_tiling()
+            lacking = error
+        else:
+            notes += [note] if note and note not in notes else []
+            return pixels
+    raise ResourceError("decode-out-of-memory", detail=str(lacking).strip().split("\n", 1)[0]) from lacking
 
 
-def _in_float32(pipe: Any, latents: torch.Tensor) -> torch.Tensor:
-    before = pipe.vae.dtype
-    pipe.vae.to(torch.float32)
+def _in_tiles(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    set_tiles(vae)
     try:
-        return _run(pipe.vae, latents)
+        return _run(vae, latents)
     finally:
-        pipe.vae.to(before)
+        vae.disable_tiling()
+
+
+def _on_the_processor(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    device, dtype = next(vae.parameters()).device, vae.dtype
+    vae.to("cpu", torch.float32)
+    try:
+        return _in_tiles(vae, latents)
+    finally:
+        vae.to(device, dtype)
 
 
 def _run(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    return vae.decode(latents.to(vae.dtype), return_dict=False)[0]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
+    latents = latents.to(working_device(vae), vae.dtype)
+    return vae.decode(latents, return_dict=False)[0]

@@ -21,7 +21,7 @@ from engines.options import EMBEDDING
 from engines.pipeline.ahead import denoise_together, together
 from engines.pipeline.arguments import call_arguments
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
-from engines.pipeline.decode import check_latents, decode, is_out_of_memory
+from engines.pipeline.decode import decode, is_out_of_memory
 from engines.pipeline.embeddings import Embeddings
 from engines.pipeline.encode import Conditions, TextEncodings, text_notes
 from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
@@ -30,6 +30,7 @@ from engines.pipeline.loras import LoraStack
 from engines.pipeline.passes import Pass, Plan, make_plan
 from engines.pipeline.passes.soft import SoftBlend
 from engines.pipeline.preview import Previewer
+from engines.pipeline.rescue import RESCUED, check_latents, in_float32, note_of, short_parts
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
 from engines.plan import Placement
@@ -62,6 +63,7 @@ class DiffusersEngine:
         self._encodings: TextEncodings | None = None
         self._tiled = False  # whether the plan of this job decodes in tiles
         self._previewer = Previewer(family.latent)
+        self._rescuing = False  # whether everything is in float32 for the moment
 
     def load(self, record: ModelRecord, ctx: RunContext) -> None:
         """See `EngineInterface.load`."""
@@ -100,7 +102,50 @@ class DiffusersEngine:
     ) -> Artifact:
         if (path := _picture_path(ctx, request, index)).is_file():
             return _finished_before(path, request, index)
-        notes = [BATCHED] if index in self._ahead else []
+        try:
+            return self._attempt(request, index, images, ctx, seconds)
+        except ResourceError as error:
+            parts = short_parts(self._parts)
+            if error.code not in RESCUED or not parts:
+                raise
+            return self._rescued(error, parts, request, index, images, ctx, seconds)
+
+    def _rescued(
+        self,
+        error: ResourceError,
+        parts: dict[str, Any],
+        request: GenerationRequest,
+        index: int,
+        images: int,
+        ctx: RunContext,
+        seconds: dict[str, float],
+    ) -> Artifact:
+        """The picture once more from its first step, everything in float32. Raises `error` where memory is too small."""
+        assert self._placement is not None and self._encodings is not None
+        ctx.checkpoint.unlink(missing_ok=True)
+        self._encodings.clear()
+        self._rescuing = True
+        try:
+            with in_float32(parts):
+                return self._attempt(request, index, images, ctx, seconds, (note_of(error, self._placement.dtype),))
+        except Exception as second:
+            if is_out_of_memory(second):
+                raise error from second
+            raise
+        finally:
+            self._rescuing = False
+            self._encodings.clear()
+
+    def _attempt(
+        self,
+        request: GenerationRequest,
+        index: int,
+        images: int,
+        ctx: RunContext,
+        seconds: dict[str, float],
+        done: tuple[str, ...] = (),
+    ) -> Artifact:
+        notes = [*done, *([BATCHED] if index in self._ahead else [])]
         plan = make_plan(request, self.family, ctx, lambda latents, made_for: self._decode(latents, made_for, notes))
         carried = self._run(plan, request, index, images, ctx, seconds)
         ctx.check_cancelled()
@@ -133,6 +178,11 @@ class DiffusersEngine:
                 made = denoise_together(
                     pipe, self.family, group, index, request.count, words, self._denoisers, see, ctx
                 )
+        except ResourceError as error:
+            if error.code not in RESCUED:
+                raise
+            log.warning("pictures=%d broke together, they are made one by one", len(group))
+            return
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -236,7 +286,7 @@ class DiffusersEngine:
         assert self._record is not None
         found = [(name, path.stat()) for name, path in sorted(ctx.files.items()) if path.is_file()]
         files = [(name, facts.st_size, facts.st_mtime_ns) for name, facts in found]
-        key = checkpoint_key(request, f"{self._record.fingerprint} {files}")
+        key = checkpoint_key(request, f"{self._record.fingerprint} {files}{' float32' * self._rescuing}")
         if index in self._ahead:
             return Checkpoint(key, index, 0, True, self._ahead.pop(index), torch.empty(0))
         found = load_checkpoint(ctx.checkpoint, key, index, self._device)
@@ -254,7 +304,8 @@ class DiffusersEngine:
         known = self._encodings.embeddings.hashes if self._encodings is not None else {}
         hashes |= {f"{EMBEDDING}{name}": hash_ for name, hash_ in used_embeddings(words, known).items()}
         record = replace(self._record, hashes={**self._record.hashes, **hashes})
-        media.save_picture(picture, path, request, record, self._facts(), with_metadata=ctx.with_metadata)
+        facts = self._facts()
+        media.save_picture(picture, path, request, record, facts, notes, with_metadata=ctx.with_metadata)
         ctx.checkpoint.unlink(missing_ok=True)
         return Artifact(
             index, path, request.image_format.media_type, request.seed, picture.width, picture.height, notes
@@ -262,7 +313,8 @@ class DiffusersEngine:
 
     def _facts(self) -> dict[str, str]:
         assert self._placement is not None
-        return {**software_facts(), "device": self._placement.device, "dtype": self._placement.dtype}
+        dtype = "float32" if self._rescuing else self._placement.dtype
+        return {**software_facts(), "device": self._placement.device, "dtype": dtype}
 
     @property
     def _denoisers(self) -> tuple[torch.nn.Module, ...]:
@@ -286,7 +338,8 @@ def _picture_path(ctx: RunContext, request: GenerationRequest, index: int) -> Pa
 def _finished_before(path: Path, request: GenerationRequest, index: int) -> Artifact:
     """A picture that a stopped run finished and nobody published: it was saved atomically, so it is whole."""
     log.info("image=%d was finished before", index)
-    return Artifact(index, path, request.image_format.media_type, request.seed, *media.picture_size(path))
+    notes = media.notes_of(media.read_metadata(path))
+    return Artifact(index, path, request.image_format.media_type, request.seed, *media.picture_size(path), notes)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from engines.interface import RunContext
 from engines.pipeline.checkpoint import Checkpoint
 from engines.pipeline.passes.soft import SoftBlend
 from engines.pipeline.preview import See
+from engines.pipeline.rescue import check_latents
 from engines.types import Progress, Stage
 
 
@@ -86,6 +87,9 @@ class StepHooks:
         result = self._original_step(model_output, timestep, sample, *args, **kwargs)
         if self._soft is not None:
             result = (self._blended(result[0]), *result[1:])
+        check_latents(
+            result[0], self.calls
+        )  # before it becomes a checkpoint; the steps that are left would be for nothing
         self._after(result[0])
         return result
 

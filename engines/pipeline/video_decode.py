@@ -75,7 +75,7 @@ def decode_video(
 ) -> tuple[str, ...]:
     """Decode everything into `sink`; returns notes on any way that had to be taken.
 
-    Raises `ResourceError("out-of-memory")` or `ResourceError("decode-not-finite")` when every rung fails.
+    Raises `ResourceError("decode-out-of-memory")` or `ResourceError("decode-not-finite")` when every rung fails.
     """
     notes: list[str] = []
     with torch.inference_mode():
@@ -94,7 +94,7 @@ def decode_video(
                     raise
                 if rung.last:
                     detail = str(error).strip().split("\n", 1)[0]
-                    raise ResourceError("out-of-memory", stage="decode", detail=detail) from error
+                    raise ResourceError("decode-out-of-memory", detail=detail) from error
                 notes.append(rung.next_note)
                 log.warning("decode note=%s", rung.next_note)
             sink.rewind()

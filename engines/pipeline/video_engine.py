@@ -15,13 +15,15 @@ from engines.errors import EaselError, ResourceError
 from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.media.infotext import write_infotext
+from engines.media.read import notes_of, read_metadata
 from engines.media.record import full_record
 from engines.media.video_read import frame_size
 from engines.media.video_save_as import save_video_as
 from engines.media.video_write import ENCODINGS, Sound, VideoWriter
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
-from engines.pipeline.decode import check_latents, is_out_of_memory
+from engines.pipeline.decode import is_out_of_memory
 from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
+from engines.pipeline.rescue import RESCUED, check_latents, in_float32, note_of, short_parts
 from engines.pipeline.video_arguments import video_arguments
 from engines.pipeline.video_capture import capture_decoder_input, finished_checkpoint, from_checkpoint
 from engines.pipeline.video_decode import DecoderInput, FrameSink, decode_video
@@ -53,6 +55,7 @@ class VideoEngine:
         self._placement: Placement | None = None
         self._pipelines: dict[str, Any] = {}
         self._previewer: VideoPreviewer | None = None
+        self._rescuing = False  # whether everything is in float32 for the moment
 
     def load(self, record: ModelRecord, ctx: RunContext) -> None:
         """See `EngineInterface.load`."""
@@ -86,15 +89,60 @@ class VideoEngine:
     ) -> Artifact:
         path = ctx.staging / f"video-{index:04d}{request.video_format.suffix}"
         if path.is_file():  # finished by a stopped run and not published; it was put there in one step, so it is whole
-            return self._artifact(path, request, index, ())
+            return self._artifact(path, request, index, notes_of(read_metadata(path)))
+        try:
+            return self._attempt(path, request, index, videos, ctx, seconds)
+        except ResourceError as error:
+            parts = short_parts(self._parts)
+            if error.code not in RESCUED or not parts:
+                raise
+            return self._rescued(error, parts, path, request, index, videos, ctx, seconds)
+
+    def _rescued(
+        self,
+        error: ResourceError,
+        parts: dict[str, Any],
+        path: Path,
+        request: GenerationRequest,
+        index: int,
+        videos: int,
+        ctx: RunContext,
+        seconds: dict[str, float],
+    ) -> Artifact:
+        """The video once more from its first step, everything in float32. Raises `error` where memory is too small."""
+        assert self._placement is not None
+        ctx.checkpoint.unlink(missing_ok=True)
+        self._rescuing = True
+        try:
+            with in_float32(parts):
+                done = (note_of(error, self._placement.dtype),)
+                return self._attempt(path, request, index, videos, ctx, seconds, done)
+        except Exception as second:
+            if is_out_of_memory(second):
+                raise error from second
+            raise
+        finally:
+            self._rescuing = False
+
+    def _attempt(
+        self,
+        path: Path,
+        request: GenerationRequest,
+        index: int,
+        videos: int,
+        ctx: RunContext,
+        seconds: dict[str, float],
+        done: tuple[str, ...] = (),
+    ) -> Artifact:
         given, sound = self._denoised(request, index, videos, ctx, seconds)
         ctx.check_cancelled()
         ctx.on_progress(Progress(Stage.DECODE, 0, request.frames, index, videos))
         with _clock(seconds, Stage.DECODE):
             file, notes = self._decode(path, request, given, sound, index, videos, ctx)
+            notes = (*done, *notes)
         ctx.on_progress(Progress(Stage.SAVE, image=index, images=videos))
         with _clock(seconds, Stage.SAVE):
-            file.finish()
+            file.finish(self._tags(request, ctx, notes) if notes else None)
         ctx.checkpoint.unlink(missing_ok=True)
         return self._artifact(path, request, index, notes)
 
@@ -137,7 +185,7 @@ class VideoEngine:
         self, request: GenerationRequest, index: int, ctx: RunContext, generator: torch.Generator
     ) -> Checkpoint:
         assert self._record is not None
-        key = checkpoint_key(request, self._record.fingerprint)
+        key = checkpoint_key(request, f"{self._record.fingerprint}{' float32' * self._rescuing}")
         found = load_checkpoint(ctx.checkpoint, key, index, self._device)
         if found:
             log.info("resume video=%d calls=%d denoised=%s", index, found.calls, found.denoised)
@@ -204,14 +252,14 @@ class VideoEngine:
         path = ctx.staging / f"preview-{index}-{step}.webp"
         return self._previewer.save(latents, (request.width, request.height), path)
 
-    def _tags(self, request: GenerationRequest, ctx: RunContext) -> dict[str, str]:
+    def _tags(self, request: GenerationRequest, ctx: RunContext, notes: tuple[str, ...] = ()) -> dict[str, str]:
         assert self._record is not None
         if not ctx.with_metadata:
             return {}
         facts = self._facts()
         return {
             "parameters": write_infotext(request, self._record, facts),
-            "easel": full_record(request, self._record, facts),
+            "easel": full_record(request, self._record, facts, notes),
         }
 
     def _sound(self, samples: torch.Tensor | None) -> Sound | None:
@@ -226,7 +274,8 @@ class VideoEngine:
 
     def _facts(self) -> dict[str, str]:
         assert self._placement is not None
-        return {**software_facts(), "device": self._placement.device, "dtype": self._placement.dtype}
+        dtype = "float32" if self._rescuing else self._placement.dtype
+        return {**software_facts(), "device": self._placement.device, "dtype": dtype}
 
     @property
     def _rules(self) -> VideoRules:
@@ -280,9 +329,10 @@ class _File:
         if self._writer is not None:
             self._writer.close()
 
-    def finish(self) -> None:
+    def finish(self, tags: dict[str, str] | None = None) -> None:
+        """Put the file in its place, with other `tags` than it was begun with when there are notes to keep."""
         assert self._writer is not None, "a decoder gives at least one frame"
-        made = self._writer.finish()
+        made = self._writer.finish(tags)
         if not self._direct:
             save_video_as(made, self._path, self._request.video_format)
             made.unlink()

@@ -17,6 +17,7 @@ import torch
 from engines import sampler_state
 from engines.interface import RunContext
 from engines.pipeline.checkpoint import Checkpoint
+from engines.pipeline.rescue import check_latents
 from engines.pipeline.steps import Skip
 from engines.types import Progress, Stage
 
@@ -129,6 +130,7 @@ class VideoSteps:
             self._latents = result[0]
         else:
             self._second_latents = result[0]
+        check_latents(result[0], self.calls)
         if first == (self._second is None):  # after the last sampler of this step
             self._after(self._latents)
         return result

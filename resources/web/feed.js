@@ -3,7 +3,7 @@
 const jobs = new Map();
 const downloads = new Map();
 const listeners = new Set();
-export const queue = { paused: false, order: [] };
+export const queue = { paused: false, order: [], left: false };
 export const connection = { open: false };
 
 export function allJobs(tab = null) {
@@ -35,7 +35,7 @@ const handlers = {
   snapshot(data) {
     jobs.clear();
     data.jobs.forEach((each) => jobs.set(each.id, each));
-    Object.assign(queue, { paused: data.paused, order: data.order });
+    Object.assign(queue, { paused: data.paused, order: data.order, left: data.left });
     downloads.clear();
     (data.downloads ?? []).forEach((each) => downloads.set(each.id, each));
   },

@@ -136,6 +136,7 @@ function drawQueue(tab, place) {
   replace(
     place,
     h("h3", {}, t("queue.title", { count: jobs.length })),
+    feed.queue.left ? h("p", { class: "hint" }, t("queue.left")) : null,
     h("div", { class: "row" }, button(t(feed.queue.paused ? "queue.go-on" : "queue.pause"), pause)),
     h("ol", {}, rows),
   );

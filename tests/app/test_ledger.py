@@ -102,12 +102,15 @@ def test_jobs_of_a_killed_program_are_interrupted_and_can_be_taken_over(tmp_path
     done = subprocess.run([sys.executable, "-c", ACCEPT_AND_DIE, path], cwd=root, stdout=subprocess.PIPE, text=True)
     assert done.returncode == -9
     ledger = JobLedger(path)
-    closed = ledger.close_orphans()
-    assert {job.id for job in closed} == set(done.stdout.split())
-    assert all(isinstance(job.state, Interrupted) for job in closed)
-    assert ledger.adopt(closed[0].id).state == Queued()
-    taken = ledger.next_queued()
-    assert taken is not None and taken.id == closed[0].id
+    first, second = done.stdout.split()
+    (closed,) = ledger.close_orphans()
+    assert closed.id == first and isinstance(closed.state, Interrupted)
+    assert [job.id for job in ledger.left_waiting()] == [second]
+    assert ledger.next_queued() is None, "what another program left waiting is nobody's until it is taken up"
+    assert [job.id for job in ledger.adopt_waiting()] == [second]
+    assert ledger.adopt_waiting() == ()
+    assert ledger.adopt(first, at_end=False).state == Queued()
+    assert [job.id for job in ledger.queued()] == [first, second], "it has its old place"
     assert ledger.integrity() == "ok"
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from app.bootstrap import build_services
-from app.events import Event
-from app.jobs import Cancelled, Failed, Interrupted, Succeeded
+from app.events import Event, QueueChanged
+from app.jobs import Cancelled, Failed, Interrupted, Queued, Succeeded
 from app.paths import ROOT, Paths
 from app.services import Services
 from engines.api import GenerationRequest, Stage, UserError, read_metadata
@@ -206,10 +206,16 @@ def test_closing_in_the_middle_interrupts_and_the_next_start_can_go_on(tmp_path:
         )
         assert seen.wait(120)
     with build_services(paths) as services:
-        for job in (running, waiting):
-            assert isinstance(services.orchestrator.job(job.id).state, Interrupted)
-            services.orchestrator.resume(job.id)
-        assert all(isinstance(services.orchestrator.wait(job.id, 300).state, Succeeded) for job in (running, waiting))
+        orchestrator = services.orchestrator
+        assert isinstance(orchestrator.job(running.id).state, Interrupted)
+        assert [job.id for job in orchestrator.take_up_queue()] == [waiting.id]
+        assert orchestrator.queue == QueueChanged(True, (waiting.id,), left=True)
+        orchestrator.resume(running.id)
+        assert isinstance(orchestrator.wait(running.id, 300).state, Succeeded), "Go on works in a paused queue"
+        assert isinstance(orchestrator.job(waiting.id).state, Queued)
+        orchestrator.pause(False)
+        assert isinstance(orchestrator.wait(waiting.id, 300).state, Succeeded)
+        assert not orchestrator.queue.left
 
 
 def test_a_warm_worker_has_its_libraries_before_the_first_job(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ def job(prompt: str = "a red apple", out: Path | None = None) -> Job:
 
 
 def test_a_file_is_moved_whole_and_staging_is_empty(tmp_path: Path) -> None:
-    published = OutputStore(tmp_path / "out").publish(job(), staged(tmp_path / "staging"))
+    store, artifact = OutputStore(tmp_path / "out"), staged(tmp_path / "staging")
+    published = store.publish(job(), artifact)
+    store.settle(job(), artifact)
     assert published.path.read_bytes() == b"picture"
     assert "a-red-apple-7" in published.path.name
     assert not list((tmp_path / "staging").iterdir())
@@ -37,8 +39,26 @@ def test_a_file_is_moved_whole_and_staging_is_empty(tmp_path: Path) -> None:
 
 def test_two_files_never_share_a_name(tmp_path: Path) -> None:
     store = OutputStore(tmp_path / "out")
-    first, second = (store.publish(job(), staged(tmp_path / "staging", data)) for data in (b"1", b"2"))
-    assert (first.path.read_bytes(), second.path.read_bytes()) == (b"1", b"2")
+    made: list[bytes] = []
+    for data in (b"1", b"2"):
+        artifact = staged(tmp_path / "staging", data)
+        made.append(store.publish(job(), artifact).path.read_bytes())
+        store.settle(job(), artifact)
+    assert made == [b"1", b"2"]
+    assert sorted(path.read_bytes() for path in (tmp_path / "out").rglob("*.png")) == [b"1", b"2"]
+
+
+def test_published_again_after_a_kill_it_is_the_same_file(tmp_path: Path) -> None:
+    """Killed after the file had its name and before the ledger knew of it: no second one is made."""
+    store, artifact = OutputStore(tmp_path / "out"), staged(tmp_path / "staging")
+    first, second = store.publish(job(), artifact), store.publish(job(), artifact)
+    assert first.path == second.path
+    first.path.rename(first.path.with_name("mine.png"))
+    third = store.publish(job(), staged(tmp_path / "staging", b"made again"))
+    assert first.path.with_name("mine.png").read_bytes() == b"picture", "a file that was renamed is not written through"
+    assert third.path.read_bytes() == b"made again"
+    store.sweep(job())
+    assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
 def test_a_named_file_is_that_file(tmp_path: Path) -> None:

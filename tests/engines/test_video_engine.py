@@ -267,7 +267,7 @@ def test_memory_that_is_never_enough_keeps_the_latents(studio: Studio) -> None:
             studio.engine.generate(request, ctx)
     finally:
         hook.remove()
-    assert caught.value.code == "out-of-memory"
+    assert caught.value.code == "decode-out-of-memory"
     assert ctx.checkpoint.exists()
     assert video_facts(studio.make(request, ctx)).frames == request.frames
 

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 from app.bootstrap import build_services
-from app.jobs import Interrupted
 from app.paths import Paths
 from app.services import Services
 from tests.promises.conftest import wish
@@ -21,9 +20,9 @@ def main() -> None:
     home, wishes = Path(sys.argv[1]), int(sys.argv[2])
     with build_services(Paths.below(home)) as services:
         jobs = services.orchestrator.ledger.latest(10_000)
-        for job in reversed(jobs):
-            if isinstance(job.state, Interrupted):
-                services.orchestrator.resume(job.id)
+        services.orchestrator.take_up_queue(paused=False)
+        for job in services.orchestrator.ledger.interrupted():
+            services.orchestrator.resume(job.id)
         for number in range(len(jobs), wishes):
             accept(services, number)
         for job in services.orchestrator.ledger.latest(10_000):

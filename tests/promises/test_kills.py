@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from app.bootstrap import build_services
+from app.history import Query
 from app.jobs import Succeeded
 from app.paths import ROOT, Paths
 from engines.api import read_metadata
@@ -89,6 +90,10 @@ def look_at_the_end(home: Path, accepted: set[str], wishes: int) -> None:
         assert len(jobs) == wishes
         assert all(isinstance(job.state, Succeeded) for job in jobs)
         assert all(len(job.files) == job.request.count for job in jobs)
+        made = set((home / "outputs").rglob("*.png"))
+        assert made == {path for job in jobs for path in job.files}, "no picture twice, none that no job knows"
+        listed = {picture.path for picture in services.history.search(Query(limit=10_000))}
+        assert listed == made, "the history has all of them"
         for job in random.Random(2).sample(jobs, 5):
             again = services.orchestrator.submit(job.request, services.models.get("starter"))
             fresh = services.orchestrator.wait(again.id, 300)

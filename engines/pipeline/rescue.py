@@ -1,0 +1,72 @@
+"""When a picture stops being numbers: the same once more in float32, said in a sentence, or a clear error with the step.
+
+16 bits overflow where 32 do not: in attention, in text encoders, in decoders. It happens seldom and with certain models,
+so nobody pays for it in advance; whoever meets it waits once more and is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from engines.errors import ResourceError
+
+log = logging.getLogger(__name__)
+
+SHORT = (torch.float16, torch.bfloat16)
+IN_FLOAT32 = "made in float32: in {dtype} it was not a number any more after step {step}"
+DECODED_IN_FLOAT32 = "made in float32: in {dtype} its decoder gave no numbers"
+RESCUED = ("latents-not-finite", "decode-not-finite")
+
+
+def check_latents(latents: torch.Tensor, step: int) -> None:
+    """Raises `ResourceError` when the latents are not numbers any more."""
+    if not torch.isfinite(latents).all():
+        raise ResourceError("latents-not-finite", step=step)
+
+
+def short_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts that compute in 16 bits and can be asked for more; none when one of them is held in another form.
+
+    Quantised weights are packed: they have no float32 to go to, and a part whose weights come and go by themselves must
+    not be touched.
+    """
+    modules = {name: part for name, part in parts.items() if isinstance(part, torch.nn.Module)}
+    if any(_is_packed(part) for part in modules.values()):
+        return {}
+    return {name: part for name, part in modules.items() if any(each.dtype in SHORT for each in part.parameters())}
+
+
+@contextmanager
+def in_float32(parts: Mapping[str, torch.nn.Module]) -> Iterator[None]:
+    """These parts in float32 while the block runs; back in their 16 bits after it, which loses nothing.
+
+    Weight by weight, because some parts keep a few of their weights in float32 at all times.
+    """
+    log.warning("rescue parts=%s in float32", ",".join(parts))
+    weights = [each for part in parts.values() for each in (*part.parameters(), *part.buffers())]
+    before = [(each, each.dtype) for each in weights if each.dtype in SHORT]
+    try:
+        for each, _dtype in before:
+            each.data = each.data.to(torch.float32)
+        yield
+    finally:
+        for each, dtype in before:
+            each.data = each.data.to(dtype)
+
+
+def note_of(error: ResourceError, dtype: str) -> str:
+    """What was done about `error`, in a sentence for whoever looks at the picture."""
+    if error.code == "decode-not-finite":
+        return DECODED_IN_FLOAT32.format(dtype=dtype)
+    return IN_FLOAT32.format(dtype=dtype, step=error.params["step"])
+
+
+def _is_packed(part: torch.nn.Module) -> bool:
+    known = (torch.nn.Parameter, torch.Tensor)
+    elsewhere = any(hasattr(part, name) for name in ("hf_quantizer", "_hf_hook", "_diffusers_hook"))
+    return elsewhere or any(type(each) not in known for each in part.parameters())
