@@ -93,7 +93,7 @@ class BoardStore:
             return {str(name): [str(each) for each in found] for name, found in data["boards"].items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             log.warning("the boards cannot be read", exc_info=True)
             kept = self._path.with_name(f"{self._path.name}.broken")
             self._path.replace(kept)

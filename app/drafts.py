@@ -141,7 +141,7 @@ class DraftStore:
             return {tab: Draft.model_validate(each) for tab, each in data["drafts"].items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, ValidationError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ValidationError, RecursionError):
             log.warning("the drafts cannot be read and are begun anew", exc_info=True)
             return {}
 

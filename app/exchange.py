@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -172,7 +173,12 @@ def _sources(record: ModelRecord) -> Iterator[tuple[Path, str, int]]:
         if (card := card_of(record.path)).is_file():
             yield card, card.name, card.stat().st_size
         return
-    for folder, _, names in os.walk(record.path, followlinks=True):
+    seen: set[str] = set()
+    for folder, inner, names in os.walk(record.path, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:  # links in a circle
+            inner.clear()
+            continue
+        seen.add(real)
         for name in sorted(names):
             path = Path(folder) / name
             inside = path.relative_to(record.path).as_posix()
@@ -194,6 +200,8 @@ def _plain_model(source: Path) -> CarriedModel:
 
 def _copy(source: Path, target: Path, advance: Callable[[int], None]) -> str:
     """Copy a file under a temporary name, synced and renamed; returns its sha256."""
+    if not source.is_file():  # a pipe would be waited for, a device has no end
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(source))
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     digest, done = hashlib.sha256(), 0

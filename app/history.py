@@ -319,7 +319,7 @@ class HistoryStore:
             return {str(name) for name in data["favourites"]}
         except FileNotFoundError:
             return set()
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             log.warning("the favourites cannot be read", exc_info=True)
             _set_aside(self._favourites_file)
             return set()

@@ -67,6 +67,6 @@ def _read(field: str, value: Any) -> Any:
         return () if _is_list(field) else None
     try:
         return json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         expected = f"{field} is JSON, its parts one by one ({field}_…=…), or off"
         raise UserError("value-invalid", field=field, value=value, expected=expected) from error

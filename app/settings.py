@@ -93,7 +93,13 @@ class SettingsStore:
                 usual = self._set_aside(f"version-{int(version)}", f"it is from a newer Easel (version {version})")
                 return self._of_this_version() or usual
             return Settings.model_validate(migrate(data))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:  # ValidationError is a ValueError
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            OverflowError,
+            RecursionError,
+        ) as error:  # ValidationError is a ValueError
             return self._set_aside("broken", _short(error))
 
     @property
@@ -136,7 +142,7 @@ class SettingsStore:
         try:
             data = json.loads(self._copy_of(SCHEMA_VERSION).read_text(encoding="utf-8"))
             return Settings.model_validate(data) if data["schema_version"] == SCHEMA_VERSION else None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
 
     def _copy_of(self, version: int) -> Path:
@@ -167,7 +173,7 @@ def migrate(data: dict[str, Any]) -> dict[str, Any]:
 def _version_in(path: Path) -> int | None:
     try:
         version = json.loads(path.read_text(encoding="utf-8"))["schema_version"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return version if isinstance(version, int) else None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from engines.conversion import Converted
+from engines.conversion import convert as convert_pickle
 from engines.errors import (
     Cancelled,
     EaselError,
@@ -75,6 +77,7 @@ __all__ = [
     "Artifact",
     "CancelToken",
     "Cancelled",
+    "Converted",
     "EaselError",
     "EngineFamily",
     "EngineInterface",
@@ -110,6 +113,7 @@ __all__ = [
     "bundled_tokenizer",
     "check_encoder",
     "check_upscaler",
+    "convert_pickle",
     "count_tokens",
     "default_schedule",
     "detect_family",

@@ -119,6 +119,27 @@ def verify_model(
         raise typer.Exit(2)
 
 
+@group.command("convert")
+def convert_model(
+    file: Annotated[Path, typer.Argument(help="A .ckpt, .pt, .pth or .bin file.", exists=True, dir_okay=False)],
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write; otherwise beside the old one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the weights of a pickle as .safetensors. It is opened apart, with limits; nothing of it is run."""
+    from engines.api import convert_pickle
+
+    source = file.absolute()
+    target = (out or source.with_suffix(".safetensors")).absolute()
+    made = convert_pickle(source, target)
+    if as_json:
+        show.data({"file": str(made.path), "tensors": made.tensors, "left_out": list(made.left_out)})
+        return
+    typer.echo(str(made.path))
+    for name in made.left_out:
+        show.note(f"{name} was left out: it is no weight.")
+    show.note(f"{made.tensors} tensors. The old file is as it was; nothing needs it any more.")
+
+
 def _weight_files(target: Path) -> list[Path]:
     if target.is_file():
         return [target]

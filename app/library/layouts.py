@@ -188,6 +188,8 @@ def _hub_cache(path: Path) -> Root | None:
 
 
 def _json_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():  # a pipe would be waited for
+        return {}
     try:
         with path.open("rb") as file:
             values = json.loads(file.read(CONFIG_LIMIT).decode("utf-8-sig"))

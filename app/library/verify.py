@@ -81,6 +81,8 @@ def _in_card(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _json(path: Path) -> Any:
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
         with path.open("rb") as file:
             return json.loads(file.read(SIDECAR_LIMIT).decode("utf-8-sig"))

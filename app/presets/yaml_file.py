@@ -43,6 +43,8 @@ _PlainLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in the file. Raises `UserError("preset-broken")` naming the line and the reason."""
     try:
+        if not path.is_file():  # a pipe would be waited for, a device has no end
+            raise ValueError("it is missing or is not a file")
         if path.stat().st_size > SIZE_LIMIT:
             raise UserError("preset-broken", name=path.name, why=f"it is larger than {SIZE_LIMIT // 1024} kB")
         text = path.read_text(encoding="utf-8-sig")

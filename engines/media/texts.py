@@ -41,7 +41,7 @@ def beside(path: Path) -> dict[str, str]:
     for suffix, key in zip(SIDECARS, ("parameters", "easel"), strict=True):
         sidecar = path.with_suffix(suffix)
         try:
-            if sidecar.stat().st_size <= SIDECAR_MOST:
+            if sidecar.is_file() and sidecar.stat().st_size <= SIDECAR_MOST:
                 found[key] = sidecar.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             continue

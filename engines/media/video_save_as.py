@@ -78,7 +78,7 @@ def moving_records(picture: Any) -> dict[str, str]:
         comment = picture.getexif().get(DESCRIPTION)
     try:
         found = json.loads(comment) if comment else {}
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return {}
     return {key: str(found[key]) for key in ("parameters", "easel") if key in found} if isinstance(found, dict) else {}
 

@@ -198,7 +198,7 @@ def test_a_paused_queue_waits_and_its_order_can_be_changed(services: Services) -
 def test_closing_in_the_middle_interrupts_and_the_next_start_can_go_on(tmp_path: Path) -> None:
     paths = Paths.default({"EASEL_HOME": str(tmp_path)})
     with build_services(paths) as services:
-        running = services.orchestrator.submit(wish(steps=100, count=2), services.models.get("starter"))
+        running = services.orchestrator.submit(wish(steps=25, count=2), services.models.get("starter"))
         waiting = services.orchestrator.submit(wish(seed=9), services.models.get("starter"))
         seen = threading.Event()
         services.orchestrator.subscribe(

@@ -14,7 +14,7 @@ from tests.promises.window import Window, easel
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 WAITING = 3
-LONG = {"steps": 150, "count": 4}  # so that the kill falls into the middle
+MIDDLE = 8.0  # seconds that a picture shall take, so that there are checkpoints in its middle
 
 
 def submit(window: Window, seed: int, **fields: object) -> str:
@@ -39,14 +39,16 @@ def finish(window: Window, name: str) -> bytes:
     until(lambda: job(window, name)["over"], f"{name} ends")
     found = job(window, name)
     assert found["state"] == "succeeded", found["error"]
-    return window.api.get(found["files"][-1]["url"]).content
+    return b"".join(window.api.get(each["url"]).content for each in found["files"])
 
 
 def kill_in_the_middle(home: Path) -> tuple[str, list[str]]:
-    """One finished job, one in the middle, three that wait, and then SIGKILL."""
+    """One finished job, one in the middle of its second picture, three that wait, and then SIGKILL."""
     window = Window(home)
-    finish(window, submit(window, 1))
-    running = submit(window, 50, **LONG)
+    first = submit(window, 1)
+    finish(window, first)
+    pace = job(window, first)["seconds"]["denoise"] / 4
+    running = submit(window, 50, steps=min(150, max(6, int(MIDDLE / pace))), count=2)
     waiting = [submit(window, 100 + number) for number in range(WAITING)]
     until(lambda: len(job(window, running)["files"]) >= 1, "the first picture is there")
     checkpoint = home / "data" / "staging" / running / "checkpoint.safetensors"
@@ -79,9 +81,9 @@ def test_the_queue_is_there_after_a_kill(home: Path, promised: Callable[[str, st
     for name in waiting:
         finish(window, name)
     made = [Path(each["path"]).stat().st_mtime for each in reversed(easel(home, "history", "list")["pictures"])]
-    assert made == sorted(made) and len(made) == 1 + LONG["count"] + WAITING
+    assert made == sorted(made) and len(made) == 3 + WAITING
 
-    fresh = submit(window, 50, **LONG)
+    fresh = submit(window, 50, steps=job(window, running)["request"]["steps"], count=2)
     assert finish(window, fresh) == resumed, "the same bytes as without a kill"
     assert sorted(window.history()) == sorted(each["id"] for each in easel(home, "history", "list")["pictures"])
     assert window.stop() == 0

@@ -64,6 +64,6 @@ def _listed(value: Any) -> list[Any]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [each.strip() for each in value.split(",") if each.strip()]  # pyright: ignore
     return value if isinstance(value, list) else []
