@@ -6,10 +6,12 @@ The page's guard and the one of the HTTP API are both made of these parts.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import re
+import socket
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -175,3 +177,14 @@ async def answer(send: Send, status: int, text: str, headers: dict[str, str] | N
     start = [(name.encode(), value.encode()) for name, value in given.items()]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": data})
+
+
+def other_hosts(port: int) -> Sequence[str]:
+    """The names under which other computers reach this one."""
+    names = {socket.gethostname()}
+    with contextlib.suppress(OSError):
+        names |= {str(found[4][0]) for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing; the system says which of its addresses leads outwards
+        names.add(probe.getsockname()[0])
+    return tuple(f"{name.lower()}:{port}" for name in names)

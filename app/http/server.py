@@ -7,8 +7,9 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from app.guard import other_hosts
 from app.services import Services
 from engines.api import ResourceError
 
@@ -89,17 +90,6 @@ class ApiServer:
         assert self._server is not None
         with contextlib.suppress(SystemExit):  # uvicorn's way to say that it could not start
             self._server.run(sockets=[self._socket])
-
-
-def other_hosts(port: int) -> Sequence[str]:
-    """The names under which other computers reach this one."""
-    names = {socket.gethostname()}
-    with contextlib.suppress(OSError):
-        names |= {str(found[4][0]) for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # sends nothing; the system says which of its addresses leads outwards
-        names.add(probe.getsockname()[0])
-    return tuple(f"{name.lower()}:{port}" for name in names)
 
 
 def _bind(host: str, port: int, tries: int) -> socket.socket:

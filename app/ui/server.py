@@ -8,12 +8,13 @@ import socket
 import threading
 import time
 
+from app.guard import other_hosts
 from app.paths import RESOURCES, WEB
 from app.services import Services
 from app.ui import quick_gradio
 from app.ui.guard import Access, Guard
 from app.ui.words import Words
-from engines.api import ResourceError
+from engines.api import ResourceError, UserError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,10 @@ class Server:
     def __init__(
         self, services: Services, port: int = 0, host: str = LOOPBACK, password: str | None = None, theme: str = ""
     ) -> None:
-        self._services, self._host, self._password = services, host, password
+        """Raises `UserError("listen-needs-password")` when others could come in without one, `ResourceError("port-taken")`."""
+        if host != LOOPBACK and not password:
+            raise UserError("listen-needs-password")
+        self._services, self._password = services, password
         self._theme = theme or services.settings.theme
         self._socket = _bind(host, port)
         self.port: int = self._socket.getsockname()[1]
@@ -37,15 +41,16 @@ class Server:
         self._thread: threading.Thread | None = None
         self._server = None
         self._feed = None
+        self._guard: Guard | None = None
 
     def start(self) -> None:
         """Build the page and serve it; returns when it answers. Takes the seconds that Gradio's import takes."""
         started = time.monotonic()
         import uvicorn
 
-        app = self._build()
+        self._guard = self._build()
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=1, ws="none", lifespan="on"
+            self._guard, log_config=None, access_log=False, timeout_graceful_shutdown=1, ws="none", lifespan="on"
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="server", daemon=True)
@@ -110,7 +115,7 @@ class Server:
             max_file_size=BODY_LIMIT,
         )
         log.info("page built import=%.2f s build=%.2f s", imported - begun, time.monotonic() - imported)
-        hosts = (f"{self._host}:{self.port}",) if self._password is not None else ()
+        hosts = other_hosts(self.port) if self._password else ()
         return Guard(app, self.access, max_body=BODY_LIMIT, password=self._password, hosts=hosts)
 
 

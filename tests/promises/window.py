@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -36,6 +37,7 @@ class Window:
         )
         assert self.page.get(self.address).status_code == 200
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.api_port}", timeout=120, trust_env=False)
+        atexit.register(self.process.kill)  # a test that fails leaves no window behind
 
     def snapshot(self) -> dict[str, Any]:
         """What a page is told when it opens."""
