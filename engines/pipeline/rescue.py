@@ -68,5 +68,10 @@ def note_of(error: ResourceError, dtype: str) -> str:
 
 def _is_packed(part: torch.nn.Module) -> bool:
     known = (torch.nn.Parameter, torch.Tensor)
-    elsewhere = any(hasattr(part, name) for name in ("hf_quantizer", "_hf_hook", "_diffusers_hook"))
+    elsewhere = hasattr(part, "hf_quantizer") or any(map(_comes_and_goes, part.modules()))
     return elsewhere or any(type(each) not in known for each in part.parameters())
+
+
+def _comes_and_goes(module: torch.nn.Module) -> bool:
+    """Whether a hook moves the module's weights: accelerate's is the one, diffusers keeps a list that may be empty."""
+    return hasattr(module, "_hf_hook") or bool(getattr(getattr(module, "_diffusers_hook", None), "hooks", None))
