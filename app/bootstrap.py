@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.download import Downloader
@@ -37,7 +37,7 @@ def build_services(
     settings_store = SettingsStore(paths.settings_file)
     settings = settings_store.current
     setup_logging(paths, settings)
-    models = open_models(paths, settings, more_models)
+    models = open_models(paths, settings, more_models, lambda: settings_store.current.model_parts)
     inputs = InputStore(paths.inputs)
     outputs = OutputStore(settings.output_folder or paths.outputs)
     worker_log = paths.logs / "engine.log"
@@ -74,10 +74,16 @@ def build_services(
     )
 
 
-def open_models(paths: Paths, settings: Settings, more: Sequence[Path] = ()) -> ModelStore:
-    """The models of this computer, as far as the settings name their places."""
+def open_models(
+    paths: Paths,
+    settings: Settings,
+    more: Sequence[Path] = (),
+    parts: Callable[[], Mapping[str, dict[str, Path]]] | None = None,
+) -> ModelStore:
+    """The models of this computer, as far as the settings name their places. `parts` are choices that change meanwhile."""
     own = settings.download_folder or paths.models
-    models = ModelStore((STARTER, *model_roots(paths, settings), *more), paths.cache / "models.sqlite3", own)
+    roots = (STARTER, *model_roots(paths, settings), *more)
+    models = ModelStore(roots, paths.cache / "models.sqlite3", own, parts or (lambda: settings.model_parts))
     models.preferred = settings.model
     return models
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from app.library import ModelFile, ModelIndex, Root, recognise, scan_roots
 from app.library.fill import fillers
 from app.library.hashes import Hasher, Hashes
+from app.library.parts import PartChoice, part_choices
 from app.library.records import ModelProblem, build_records, slug
 from engines.api import Kind, ModelRecord, UserError, detection_mark
 
@@ -100,6 +101,14 @@ class ModelStore:
     def fillers(self, file: ModelFile, part: str) -> tuple[Path, ...]:
         """What on this machine has the `part` that `file` lacks, the likeliest first."""
         return fillers(file, part, self.files())
+
+    def parts(self, path: Path) -> tuple[PartChoice, ...]:
+        """The parts that the model at `path` lacks, what fills each, and what else could."""
+        return part_choices(self.file(path), self.files(), self.chosen_parts(path))
+
+    def chosen_parts(self, path: Path) -> dict[str, Path]:
+        """The person's own choices of parts for the model at `path`."""
+        return self._chosen().get(str(path), {})
 
     def get(self, name: str) -> ModelRecord:
         """The model with this id or title. Looks again before it raises `UserError("model-unknown")`."""

@@ -76,8 +76,11 @@ def info_model(
     if as_json:
         show.data(_fields(record))
         return
-    fields = _fields(record) | {"weight_bytes": readable(record.weight_bytes)}
+    fields = _fields(record) | {"weight_bytes": readable(record.weight_bytes), "variants": ", ".join(record.variants)}
     fields["defaults"] = "\n".join(f"{name} = {value}" for name, value in record.defaults.items())
+    fields["hashes"] = "\n".join(f"{name} {value}" for name, value in record.hashes.items())
+    fields["sources"] = "\n".join(f"{part}: {place}" for part, place in record.sources.items())
+    fields["bundled"] = "yes" if record.bundled else ""
     show.pairs((name.replace("_", " "), value) for name, value in fields.items())
 
 
@@ -92,7 +95,7 @@ def _info_path(path: Path, as_json: bool) -> None:
         return
     fields = {**found.as_json(), "size": readable(found.size), "reasons": "\n".join(found.reasons)}
     fields["fits"] = ", ".join(f"{family} {part}" for family, part in found.fits)
-    fields |= {name: ", ".join(fields[name]) for name in ("variants", "missing", "triggers")}
+    fields |= {name: ", ".join(fields[name]) for name in ("variants", "missing", "optional", "triggers")}
     fields["problem"] = f"{found.problem.title} {found.problem.cause}" if found.problem else ""
     show.pairs((name.replace("_", " "), value) for name, value in fields.items())
 

@@ -1,4 +1,4 @@
-"""`easel models scan`, `add`, `remove` and `verify`: every file on the shelves, the shelves, and whether a file is whole."""
+"""`easel models scan`, `add`, `remove`, `parts` and `verify`: the shelves, every file on them, and whether a file is whole."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.cli.models import group, model_store
 from app.cli.show import Json
 
 if TYPE_CHECKING:
+    from app.library.parts import PartChoice
     from app.models import ModelFile, ModelStore
     from app.settings import SettingsStore
 
@@ -22,6 +23,7 @@ Kinds = Annotated[str, typer.Option("--kind", help="Only files of this kind: che
 @group.command("scan")
 def scan_models(kind: Kinds = "", as_json: Json = False) -> None:
     """Look through all model folders again and show every file: what it is, for which family, what it lacks."""
+    _check_kind(kind)
     store = model_store()
     progress = sys.stderr.isatty() and not as_json
     store.rescan(
@@ -39,6 +41,13 @@ def scan_models(kind: Kinds = "", as_json: Json = False) -> None:
     for root in store.roots:
         count = sum(each.root == root for each in store.files())
         show.note(f"{root.path}: {root.program or 'models'}, {count} files")
+
+
+def _check_kind(kind: str) -> None:
+    from engines.api import Kind, UserError
+
+    if kind and kind not in set(Kind):
+        raise UserError("model-kind-unknown", kind=kind, kinds=[str(each) for each in Kind])
 
 
 @group.command("add")
@@ -85,6 +94,7 @@ def remove_folder(folder: Annotated[Path, typer.Argument(help="A folder that was
     if len(left) == len(settings.current.model_folders):
         raise UserError("model-folder-unknown", folder=str(path), known=[str(each) for each in left] or "none")
     settings.change(model_folders=left)
+    show.note(f"{path}: not used any more. Nothing in it was changed.")
 
 
 @group.command("found")
@@ -96,8 +106,68 @@ def found_programs(as_json: Json = False) -> None:
     if as_json:
         show.data({"roots": [{"path": str(root.path), "program": root.program} for root in roots]})
         return
-    show.table(("program", "folder"), [(root.program, root.path) for root in roots])
-    show.note("`easel models add FOLDER` uses one where it is.")
+    if roots:
+        show.table(("program", "folder"), [(root.program, root.path) for root in roots])
+    else:
+        show.note("No other program's models were found in the usual places.")
+    show.note("`easel models add FOLDER` uses a folder where it is.")
+
+
+@group.command("parts")
+def model_parts(
+    model: Annotated[str, typer.Argument(help="A model's id or title, or a model file.")],
+    use: Annotated[
+        list[str] | None,
+        typer.Option("--use", help="PART=FILE: take the part from this file; PART=auto lets Easel choose again."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show which files fill the parts that a model in one file lacks, and choose others."""
+    settings, store = _settings(), model_store()
+    path = Path(model).absolute() if Path(model).exists() else store.get(model).path
+    for wish in use or ():
+        _use_part(settings, store, path, wish)
+    store = model_store()
+    choices = store.parts(path)
+    if as_json:
+        show.data({"path": str(path), "parts": [_part_fields(each) for each in choices]})
+        return
+    if not choices:
+        show.note("This model has all its parts.")
+    rows = [(each.part, "yes" if each.needed else "no", _filled(each), _others(each)) for each in choices]
+    if rows:
+        show.table(("part", "needed", "from", "could also be"), rows)
+
+
+def _filled(choice: PartChoice) -> str:
+    """Where the part is from, and whether that was the person's choice."""
+    if choice.place is None:
+        return "nobody here has it" if choice.needed else "left out"
+    return f"{choice.place} ({'your choice' if choice.chosen else 'automatic'})"
+
+
+def _others(choice: PartChoice) -> str:
+    return ", ".join(str(offer) for offer in choice.offers if offer != choice.place) or "-"
+
+
+def _use_part(settings: SettingsStore, store: ModelStore, path: Path, wish: str) -> None:
+    from app.library.parts import AUTOMATIC, choose_part
+
+    part, _, place = wish.partition("=")
+    before = settings.current.model_parts.get(str(path), {})
+    place = AUTOMATIC if place == "auto" else place
+    after = choose_part(store.parts(path), path.name, before, part, place)
+    settings.change(model_parts={**settings.current.model_parts, str(path): after})
+
+
+def _part_fields(choice: PartChoice) -> dict[str, Any]:
+    return {
+        "part": choice.part,
+        "needed": choice.needed,
+        "place": str(choice.place) if choice.place else None,
+        "chosen": choice.chosen,
+        "offers": [str(each) for each in choice.offers],
+    }
 
 
 @group.command("verify")

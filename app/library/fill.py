@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from app.library.shelf import ModelFile
+from app.library.words import program_tokenizers
+from app.paths import STARTER
 from engines.api import EngineFamily, Kind, bundled_tokenizer, families, family
 
 PARTS = (Kind.VAE, Kind.TEXT_ENCODER, Kind.IMAGE_ENCODER)
@@ -23,10 +25,11 @@ def fillers(model: ModelFile, part: str, files: Sequence[ModelFile]) -> tuple[Pa
     """Files and folders that have `part` for the model, the likeliest first.
 
     Folders and checkpoints of the family itself come first, then lone files that fit the fewest families; among equals those
-    that lie nearest to the model.
+    that lie nearest to the model. The starter lends nothing: it is of a size that no other model has.
     """
     wanted = family(model.family).as_variant(model.identified.variants)
-    found = [(rank, each, place) for each in files if not each.problem for rank, place in _offers(each, wanted, part)]
+    lenders = [each for each in files if not each.problem and not each.path.is_relative_to(STARTER)]
+    found = [(rank, each, place) for each in lenders for rank, place in _offers(each, wanted, part)]
     found.sort(key=lambda offer: (offer[0], -_common(offer[1].path, model.path), str(offer[2])))
     return tuple(place for _rank, _file, place in found if place != model.path)
 
@@ -65,10 +68,10 @@ def tokenizer_sources(wanted: EngineFamily, files: Sequence[ModelFile]) -> tuple
         if part not in wanted.parts or bundled_tokenizer(kind):
             continue
         place = next(_tokenizers(kind, files), None)
-        if place is None:
-            missing.append(part)
-        else:
+        if place is not None:
             sources[part] = place
+        elif part not in wanted.optional_parts:
+            missing.append(part)
     return sources, tuple(missing)
 
 
@@ -84,6 +87,7 @@ def _tokenizers(kind: str, files: Sequence[ModelFile]) -> Iterator[Path]:
         for part in parts.get(file.family, ()):
             if any((file.path / part / name).is_file() for name in TOKENIZER_FILES):
                 yield file.path / part
+    yield from program_tokenizers((file.root for file in files), kind)
 
 
 def sources_of(
@@ -91,7 +95,8 @@ def sources_of(
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
     """For a checkpoint or a lone denoiser: where each missing part is taken from, and the parts that nobody here has.
 
-    `chosen` are the person's own choices by part; they win when they are there.
+    `chosen` are the person's own choices by part; they win when they are there. Parts that the model can do without are taken
+    by choice alone.
     """
     wanted = family(file.family).as_variant(file.identified.variants)
     sources, missing = tokenizer_sources(wanted, files)
@@ -101,4 +106,5 @@ def sources_of(
             sources[part] = places[0]
         else:
             missing = (*missing, part)
+    sources |= {part: chosen[part] for part in file.identified.optional if part in chosen and chosen[part].exists()}
     return sources, missing

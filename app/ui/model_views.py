@@ -8,6 +8,7 @@ from typing import Any
 from app.catalogue import Entry
 from app.download import DownloadNews, DownloadState
 from app.fitting import Facts, Fit, fit, fit_bytes, seconds
+from app.library.parts import PartChoice
 from app.models import ModelFile, ModelStore
 from app.places import readable
 from app.ui.notices import card
@@ -40,6 +41,18 @@ def model_view(record: ModelRecord, here: Facts, models: ModelStore, words: Word
         "sha256": models.known_hashes(record.path).sha256 if record.path.is_file() else "",
         "defaults": {words.get(f"field.{name}", name): value for name, value in record.defaults.items()},
         "fingerprint": record.fingerprint,
+    }
+
+
+def part_view(choice: PartChoice, words: Words) -> dict[str, Any]:
+    """A part that a model takes from elsewhere: what fills it, and what else could."""
+    return {
+        "part": choice.part,
+        "name": words.get(f"part.{choice.part}", choice.part.replace("_", " ")),
+        "needed": choice.needed,
+        "place": str(choice.place or ""),
+        "chosen": choice.chosen,
+        "offers": [str(each) for each in choice.offers],
     }
 
 

@@ -20,7 +20,7 @@ from engines.identify.formats import dtype_of, quantisation_of
 from engines.identify.gguf import read_gguf
 from engines.identify.kinds import Identified, Kind
 from engines.identify.layers import lora_layout
-from engines.identify.missing import missing_parts
+from engines.identify.missing import missing_parts, optional_parts
 from engines.identify.safetensors import read_safetensors
 from engines.identify.structure import kind_of
 from engines.records import WeightsHeader
@@ -37,7 +37,7 @@ __all__ = [
     "read_weights_header",
 ]
 
-VERSION = 2  # counts up when the same file gets another answer from the same families
+VERSION = 3  # counts up when the same file gets another answer from the same families
 TRIGGERS = 20  # words of a LoRA's training that are kept
 
 
@@ -117,7 +117,8 @@ def _with_family(result: Identified, header: WeightsHeader, families: tuple[Engi
     family = family.as_variant(variants)
     missing = missing_parts(result.kind, header, family)
     problem = _unreadable(result.kind, header, family)
-    return replace(result, family=family.id, variants=variants, missing=missing, problem=problem)
+    optional = optional_parts(result.kind, header, family)
+    return replace(result, family=family.id, variants=variants, missing=missing, optional=optional, problem=problem)
 
 
 def _unreadable(kind: Kind, header: WeightsHeader, family: EngineFamily) -> ErrorRecord | None:

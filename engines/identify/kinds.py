@@ -39,7 +39,8 @@ class Identified:
     `family` is empty where no family or more than one fits; `fits` names every family and part that the file can serve.
     `format` is "safetensors", "gguf", "folder" or "pickle", `dtype` the number format of most weights ("float16", "Q4_K"),
     `quantisation` a packing that needs its own loader ("nf4", "fp8-scaled"). `missing` are parts of the family that the
-    file does not hold. `problem` says why a file of a kind that we know cannot be used; a file that is nobody's has none.
+    file does not hold, `optional` those that it does not hold and can do without. `problem` says why a file of a kind that we
+    know cannot be used; a file that is nobody's has none.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Identified:
     dtype: str = ""
     quantisation: str = ""
     missing: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     triggers: tuple[str, ...] = ()
     problem: ErrorRecord | None = None
@@ -69,6 +71,6 @@ class Identified:
             kind=Kind(values["kind"]),
             fits=tuple((family, part) for family, part in values["fits"]),
             problem=ErrorRecord(**{**problem, "fixes": tuple(problem["fixes"])}) if problem else None,
-            **{name: tuple(values[name]) for name in ("variants", "missing", "reasons", "triggers")},
+            **{name: tuple(values[name]) for name in ("variants", "missing", "optional", "reasons", "triggers")},
             **{name: values[name] for name in ("size", "format", "family", "dtype", "quantisation")},
         )

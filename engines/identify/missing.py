@@ -30,6 +30,19 @@ def missing_parts(kind: Kind, header: WeightsHeader, family: EngineFamily) -> tu
     )
 
 
+def optional_parts(kind: Kind, header: WeightsHeader, family: EngineFamily) -> tuple[str, ...]:
+    """The parts with weights that a checkpoint or a lone denoiser does not hold and can do without."""
+    if kind not in (Kind.CHECKPOINT, Kind.DENOISER):
+        return ()
+    return tuple(
+        part
+        for part in family.parts
+        if part in family.optional_parts
+        and not part.startswith(WITHOUT_WEIGHTS)
+        and not holds(header.tensors, family.detection.prefixes.get(part, ()))
+    )
+
+
 def holds(tensors: Mapping[str, TensorInfo], prefixes: tuple[str, ...]) -> bool:
     """Whether any tensor lies below one of the prefixes."""
     return bool(prefixes) and any(name.startswith(prefixes) for name in tensors)

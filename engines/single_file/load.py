@@ -10,6 +10,8 @@ from typing import Any
 from engines.errors import EaselError, UserError
 from engines.family import EngineFamily
 from engines.header import INDEX, read_header, read_json
+from engines.identify import read_weights_header
+from engines.identify.missing import holds
 from engines.plan import Placement
 from engines.records import ModelRecord
 from engines.single_file.configs import config_folder
@@ -47,7 +49,9 @@ def _is_left_out(name: str, record: ModelRecord, family: EngineFamily) -> bool:
     if name in record.sources or name == family.denoiser or not record.path.is_file():
         return False
     tokenizers = family.single_file.tokenizers if family.single_file else {}
-    return tokenizers.get(name) not in TOKENIZERS if name in tokenizers else not family.detection.prefixes.get(name)
+    if name in tokenizers:
+        return tokenizers[name] not in TOKENIZERS
+    return not holds(read_weights_header(record.path).tensors, family.detection.prefixes.get(name, ()))
 
 
 def _part(

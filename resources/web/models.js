@@ -126,8 +126,30 @@ function details(model) {
   dialog(model.title, (close) => [
     h("table", {}, h("tbody", {}, rows.filter(([, value]) => value).map(([name, value]) =>
       h("tr", {}, h("th", { scope: "row" }, t(`models.detail.${name}`)), h("td", {}, value))))),
+    partChoices(model),
     h("div", { class: "row" }, button(t("models.show"), show), button(t("close"), close, { kind: "primary" })),
   ], "wide");
+}
+
+// The parts that a model in one file takes from elsewhere, each with what else on this computer has it.
+function partChoices(model) {
+  const place = h("div", { class: "parts" });
+  const trouble = h("div", {});
+  const draw = ({ parts }) => replace(place, parts.length ? [h("h3", {}, t("models.parts")), h("p", { class: "hint" }, t("models.parts.text")), parts.map(line)] : []);
+  const line = (each) => {
+    const id = `part-${each.part}`;
+    const usual = each.needed ? t("models.parts.auto", { place: each.offers[0] ?? "" }) : t("models.parts.none");
+    const select = h("select", { id, onchange: () => ask({ part: each.part, place: select.value }) },
+      h("option", { value: "", selected: !each.chosen }, usual),
+      each.offers.map((offer) => h("option", { value: offer, selected: each.chosen && offer === each.place }, offer)));
+    return h("p", {}, h("label", { for: id }, each.name), " ", select);
+  };
+  const ask = (data = {}) => {
+    replace(trouble);
+    return post("/models/parts", { id: model.id, ...data }).then(draw).catch((error) => errorBelow(trouble, error));
+  };
+  ask();
+  return h("div", {}, place, trouble);
 }
 
 // What can be fetched

@@ -17,8 +17,9 @@ from app.catalogue import catalogue
 from app.exchange import import_models
 from app.fitting import facts, first_choices, offered
 from app.library import find_programs, recognise
+from app.library.parts import choose_part
 from app.places import check_writable, readable
-from app.ui.model_views import computer_view, entry_view, file_view, model_view
+from app.ui.model_views import computer_view, entry_view, file_view, model_view, part_view
 from app.ui.routes import Desk, body, route, text
 from engines.api import Kind, UserError
 
@@ -36,6 +37,7 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/models/rescan", _rescan),
         route(desk, "/models/import", _import),
         route(desk, "/models/show", _show),
+        route(desk, "/models/parts", _parts),
         route(desk, "/models/default", _default),
         route(desk, "/wizard", _wizard, "GET"),
         route(desk, "/wizard", _wizard_done),
@@ -187,6 +189,24 @@ async def _default(desk: Desk, request: Request) -> Response:
     await run_in_threadpool(lambda: desk.services.change_settings(model=record.id))
     desk.services.models.preferred = record.id
     return JSONResponse(await run_in_threadpool(_models, desk))
+
+
+async def _parts(desk: Desk, request: Request) -> Response:
+    """The parts that a model takes from elsewhere; with `part` and `place`, another file for one of them."""
+    data = await body(request)
+    return JSONResponse({"parts": await run_in_threadpool(_parts_of, desk, data)})
+
+
+def _parts_of(desk: Desk, data: dict[str, Any]) -> list[dict[str, Any]]:
+    services = desk.services
+    record = services.models.get(text(data, "id"))
+    if "part" in data:
+        before = services.models.chosen_parts(record.path)
+        choices = services.models.parts(record.path)
+        after = choose_part(choices, record.title, before, text(data, "part"), text(data, "place"))
+        services.change_settings(model_parts={**services.settings.model_parts, str(record.path): after})
+        services.models.rescan()
+    return [part_view(each, desk.words) for each in services.models.parts(record.path)]
 
 
 async def _show(desk: Desk, request: Request) -> Response:

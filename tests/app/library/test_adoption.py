@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from app.library import find_programs, recognise
+from app.library.parts import AUTOMATIC, choose_part
 from app.models import ModelStore
+from app.paths import STARTER
 from engines.api import Kind, UserError
 from tests.app.library import trees
 from tests.app.library.trees import Told
+from tests.engines.identify.headers import fixture, write_safetensors
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
@@ -34,6 +37,8 @@ def everything(home: Path) -> Told:
     return {
         **trees.a1111(home / "stable-diffusion-webui"),
         **trees.comfy(home / "ComfyUI", home / "big disk"),
+        **trees.forge(home / "stable-diffusion-webui-forge"),
+        **trees.swarm(home / "SwarmUI"),
         **trees.fooocus(home / "Fooocus", home / "more checkpoints"),
         **trees.invoke(home / "invokeai"),
         **trees.stability_matrix(home / "StabilityMatrix"),
@@ -49,13 +54,15 @@ def test_every_file_of_every_program_is_told_right(home: Path, tmp_path: Path) -
         "A1111",
         "ComfyUI",
         "Fooocus",
+        "Forge",
+        "SwarmUI",
         "InvokeAI",
         "Stability Matrix",
         "Hugging Face",
     }
     store = ModelStore([root.path for root in found], tmp_path / "cache" / "models.sqlite3")
     assert told(store) == expected
-    assert len(expected) >= 30
+    assert len(expected) >= 45
     assert snapshot(home) == before
 
 
@@ -72,8 +79,34 @@ def test_what_can_make_pictures_is_a_model(home: Path) -> None:
     # A checkpoint that lends its VAE and its text encoders is not counted whole, and not three times.
     assert records["alone.safetensors"].weight_bytes <= records["base.safetensors"].weight_bytes
     assert len({record.id for record in store.all()}) == len(store.all())
+    # Forge brings the words of one of them along; the others lack parts that nobody here has.
+    assert records["dev.safetensors"].sources["tokenizer_2"].parts[-3:-1] == ("black-forest-labs", "FLUX.1-dev")
     broken = {problem.path.name: problem.error.code for problem in store.problems}
-    assert broken == {"page.safetensors": "model-is-something-else"}
+    lacking = dict.fromkeys(("klein.gguf", "wan.safetensors"), "model-parts-missing")
+    assert broken == {"page.safetensors": "model-is-something-else", **lacking}
+
+
+def test_a_program_s_own_words_make_its_files_whole(tmp_path: Path) -> None:
+    """ComfyUI's folder alone: transformer, decoder, two text encoders, and the words that the program brings."""
+    from engines.tiny_text import write_tokenizer
+
+    comfy = tmp_path / "ComfyUI"
+    for name in ("custom_nodes", "models/checkpoints"):
+        (comfy / name).mkdir(parents=True)
+    files = {
+        "unet/dev": "FLUX dev",
+        "text_encoders/t5": "T5-XXL",
+        "text_encoders/l": "CLIP-L",
+        "vae/ae": "VAE with 16 channels",
+    }
+    trees.put(comfy, {f"models/{name}.safetensors": each for name, each in files.items()})
+    assert ModelStore([comfy]).all() == ()
+    words = comfy / "comfy" / "text_encoders" / "t5_tokenizer"
+    write_tokenizer("T5TokenizerFast", words)
+    for root in (comfy, comfy / "models"):
+        (record,) = ModelStore([root]).all()
+        assert record.sources["tokenizer_2"] == words
+        assert set(record.sources) == {"vae", "text_encoder", "text_encoder_2", "tokenizer_2"}
 
 
 def test_what_nobody_here_has_is_named(tmp_path: Path) -> None:
@@ -98,6 +131,61 @@ def test_the_persons_choice_of_a_part_wins(tmp_path: Path) -> None:
     chosen = ModelStore([tmp_path], chosen=lambda: choice)
     assert chosen.get("unet").sources["vae"] == tmp_path / "my.safetensors"
     assert chosen.get("unet").fingerprint != usual.get("unet").fingerprint
+
+
+def test_parts_can_be_chosen_and_given_back(tmp_path: Path) -> None:
+    trees.put(
+        tmp_path, {"unet.safetensors": "UNet of 1.5", "whole.safetensors": "checkpoint of 1.5", "my.safetensors": "VAE"}
+    )
+    unet, chosen = tmp_path / "unet.safetensors", {}
+    store = ModelStore([tmp_path], chosen=lambda: {str(unet): chosen})
+    vae, text = store.parts(unet)
+    assert (vae.part, vae.needed, vae.place, vae.chosen) == ("vae", True, tmp_path / "whole.safetensors", False)
+    assert vae.offers == (tmp_path / "whole.safetensors", tmp_path / "my.safetensors")
+    assert text.part == "text_encoder"
+    chosen |= choose_part(store.parts(unet), "unet", {}, "vae", str(tmp_path / "my.safetensors"))
+    store.rescan()
+    assert store.parts(unet)[0].chosen and store.get("unet").sources["vae"] == tmp_path / "my.safetensors"
+    assert choose_part(store.parts(unet), "unet", chosen, "vae", AUTOMATIC) == {}
+    for part, place, code in (("tail", "x", "model-part-unknown"), ("vae", "whatever", "model-part-unfit")):
+        with pytest.raises(UserError) as caught:
+            choose_part(store.parts(unet), "unet", {}, part, place)
+        assert caught.value.code == code
+    assert store.parts(tmp_path / "whole.safetensors") == ()
+
+
+def test_a_part_that_the_family_can_do_without_is_taken_by_choice_alone(tmp_path: Path) -> None:
+    """Stable Diffusion 3 without its largest text encoder; what two variants of a family have differently is not mixed up."""
+    trees.put(tmp_path, {"medium.safetensors": "SD 3.5 medium", "t5.safetensors": "T5-XXL"})
+    chosen: dict[str, Path] = {}
+    store = ModelStore([tmp_path], chosen=lambda: {str(tmp_path / "medium.safetensors"): chosen})
+    third = next(each for each in store.parts(tmp_path / "medium.safetensors") if each.part == "text_encoder_3")
+    assert (third.needed, third.place, third.offers) == (False, None, (tmp_path / "t5.safetensors",))
+    chosen |= choose_part([third], "medium", {}, "text_encoder_3", str(tmp_path / "t5.safetensors"))
+    again = next(each for each in store.parts(tmp_path / "medium.safetensors") if each.part == "text_encoder_3")
+    assert again.place == tmp_path / "t5.safetensors"
+
+
+def test_the_starter_lends_no_parts(tmp_path: Path) -> None:
+    """It is of the same family as many a lone UNet, and of a size that fits none of them."""
+    trees.put(tmp_path, {"unet.safetensors": "UNet of 1.5", "my.safetensors": "VAE"})
+    store = ModelStore([STARTER, tmp_path])
+    vae, text = store.parts(tmp_path / "unet.safetensors")
+    assert (vae.offers, text.offers) == ((tmp_path / "my.safetensors",), ())
+
+
+def test_variants_with_parts_of_their_own_take_no_others(tmp_path: Path) -> None:
+    for name, source in (
+        ("4b", "flux2-klein-4b"),
+        ("9b", "flux2-klein-9b"),
+        ("words-4b", "qwen3-4b"),
+        ("words-9b", "qwen3-8b"),
+    ):
+        write_safetensors(tmp_path / f"{name}.safetensors", fixture(source))
+    store = ModelStore([tmp_path])
+    for size in ("4b", "9b"):
+        words = next(each for each in store.parts(tmp_path / f"{size}.safetensors") if each.part == "text_encoder")
+        assert words.offers == (tmp_path / f"words-{size}.safetensors",)
 
 
 def test_files_are_found_by_kind_family_and_name(home: Path) -> None:

@@ -48,6 +48,48 @@ def a1111(root: Path) -> Told:
     return {**told, str(old): ("pickle", ""), str(page): ("not-a-model", "")}
 
 
+def forge(root: Path) -> Told:
+    """Forge: A1111's folders, beside them its own for text encoders and for packed transformers."""
+    (root / "modules_forge").mkdir(parents=True)
+    told = put(
+        root,
+        {
+            "models/Stable-diffusion/flux/dev.safetensors": "FLUX dev",
+            "models/text_encoder/t5.safetensors": "T5-XXL",
+            "models/VAE/ae.safetensors": "VAE with 16 channels",
+            "models/ControlNet/depth.safetensors": "ControlNet of XL",
+            "models/Lora/flux.safetensors": "LoRA of FLUX, kohya",
+            "embeddings/neg.safetensors": "embedding of XL",
+        },
+    )
+    words = root / "backend/huggingface/black-forest-labs/FLUX.1-dev/tokenizer_2"
+    words.mkdir(parents=True)
+    (words / "tokenizer.json").write_text("{}")
+    packed = write_gguf(root / "models/Stable-diffusion/klein.gguf", _half(fixture("flux2-klein-4b")), {})
+    return {**told, str(packed): ("denoiser", "flux2")}
+
+
+def swarm(root: Path) -> Told:
+    """SwarmUI: its own names for folders, one of them for ComfyUI's kind of files."""
+    (root / "Models" / "Stable-Diffusion").mkdir(parents=True)
+    told = put(
+        root,
+        {
+            "Models/Stable-Diffusion/OfficialStableDiffusion/xl.safetensors": "checkpoint of XL",
+            "Models/Lora/one.safetensors": "LoRA of 1.5, PEFT",
+            "Models/VAE/v.safetensors": "VAE",
+            "Models/Embeddings/e.safetensors": "embedding of 1.5",
+            "Models/clip/l.safetensors": "CLIP-L",
+        },
+    )
+    video = write_safetensors(root / "Models/diffusion_models/wan.safetensors", fixture("wan-14b-i2v"))
+    return {**told, str(video): ("denoiser", "wan")}
+
+
+def _half(tensors: dict[str, tuple[str, list[int]]]) -> dict[str, tuple[str, list[int]]]:
+    return {name: ("F16", shape) for name, (_, shape) in tensors.items()}
+
+
 def comfy(root: Path, elsewhere: Path) -> Told:
     """ComfyUI's folder, whose YAML names another one by two sections, one of them with several lines."""
     (root / "comfy").mkdir(parents=True)
