@@ -6,8 +6,21 @@ from pathlib import Path
 
 from app.embeddings import embedding_files
 from app.models import ModelStore
-from app.named_files import fitting
-from engines.api import EMBEDDING, GenerationRequest, Kind, ModelRecord, UserError, used_loras
+from app.named_files import fitting, refuse_pickle
+from engines.api import (
+    CONTROLNET,
+    EMBEDDING,
+    VAE,
+    GenerationRequest,
+    Kind,
+    ModelRecord,
+    Task,
+    UserError,
+    check_upscaler,
+    is_upscaler_model,
+    upscaler_models_possible,
+    used_loras,
+)
 
 MOST_LORAS = 16  # each costs memory and a little of every step
 
@@ -27,4 +40,26 @@ def addon_files(request: GenerationRequest, record: ModelRecord, models: ModelSt
     texts = "\n".join(text for pair in request.texts for text in pair) or f"{request.prompt}\n{request.negative_prompt}"
     for name, path in embedding_files(texts, record, models).items():
         found[f"{EMBEDDING}{name}"] = path
+    if request.vae:
+        found[f"{VAE}{request.vae}"] = fitting(request.vae, Kind.VAE, record, models).path
+    for use in request.controls:
+        found[f"{CONTROLNET}{use.file}"] = fitting(use.file, Kind.CONTROLNET, record, models).path
+    found |= upscaler_files(request, models)
+    return found
+
+
+def upscaler_files(request: GenerationRequest, models: ModelStore) -> dict[str, Path]:
+    """The upscaler models that the request enlarges with, by name. Raises `UserError` for unknown ones, or without spandrel."""
+    named = [request.hires.upscaler] if request.hires is not None else []
+    named += [request.upscaler] if request.task is Task.UPSCALE else []
+    found: dict[str, Path] = {}
+    for name in filter(is_upscaler_model, named):
+        file = models.find_file(name, Kind.UPSCALER)
+        if file is None:
+            refuse_pickle(name, models)
+            check_upscaler(name, [each.name for each in models.files(Kind.UPSCALER)], latent=request.hires is not None)
+        elif not upscaler_models_possible():
+            raise UserError("upscaler-needs-extra", file=file.path.name)
+        else:
+            found[name] = file.path
     return found

@@ -7,7 +7,12 @@ import difflib
 from app.models import ModelFile, ModelStore
 from engines.api import Kind, ModelRecord, UserError, families, family
 
-UNKNOWN = {Kind.LORA: "lora-unknown", Kind.EMBEDDING: "embedding-unknown"}
+UNKNOWN = {
+    Kind.LORA: "lora-unknown",
+    Kind.EMBEDDING: "embedding-unknown",
+    Kind.CONTROLNET: "controlnet-unknown",
+    Kind.VAE: "vae-unknown",
+}
 
 
 def fitting(name: str, kind: Kind, record: ModelRecord, models: ModelStore) -> ModelFile:
@@ -17,6 +22,7 @@ def fitting(name: str, kind: Kind, record: ModelRecord, models: ModelStore) -> M
         models.rescan()
         file = models.find_file(name, kind, record.family)
     if file is None:
+        refuse_pickle(name, models)
         known = [each.name for each in models.files(kind)]
         nearest = difflib.get_close_matches(name, known, 3, 0.4) or known[:5]
         raise UserError(UNKNOWN[kind], name=name, nearest=nearest or "none")
@@ -24,6 +30,12 @@ def fitting(name: str, kind: Kind, record: ModelRecord, models: ModelStore) -> M
         raise UserError("addon-broken", kind=str(kind), name=file.name, why=file.problem.cause)
     _check_family(file, record)
     return file
+
+
+def refuse_pickle(name: str, models: ModelStore) -> None:
+    """Raises `UserError("model-pickle")` when the only file of that name is one: it is there, and why it is not used is told."""
+    if (file := models.find_file(name, Kind.PICKLE)) is not None:
+        raise UserError("model-pickle", model=file.path.name)
 
 
 def _check_family(file: ModelFile, record: ModelRecord) -> None:

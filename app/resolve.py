@@ -30,6 +30,7 @@ from engines.api import (
     default_schedule,
     families,
     family_of,
+    spelled_preparer,
     spelled_upscaler,
     video_facts,
 )
@@ -241,6 +242,7 @@ def _able(models: ModelStore, task: Task) -> ModelRecord:
 
 def _request(values: dict[str, Any]) -> GenerationRequest:
     _spell_upscalers(values)
+    _spell_preparers(values)
     for name, table in (("sampler", SAMPLER_REGISTRY.samplers), ("scheduler", SAMPLER_REGISTRY.schedules)):
         values[name] = table.get(str(values[name])).key  # any of its names; the request holds the one
     try:
@@ -258,3 +260,15 @@ def _spell_upscalers(values: dict[str, Any]) -> None:
         values["hires"] = {**hires, "upscaler": spelled_upscaler(hires["upscaler"])}
     if isinstance(values.get("upscaler"), str):
         values["upscaler"] = spelled_upscaler(values["upscaler"])
+
+
+def _spell_preparers(values: dict[str, Any]) -> None:
+    """What is made of a picture before a ControlNet sees it, by any spelling."""
+    controls = values.get("controls")
+    if isinstance(controls, list | tuple):
+        values["controls"] = [
+            {**each, "prepare": spelled_preparer(str(each["prepare"]))}
+            if isinstance(each, dict) and "prepare" in each
+            else each
+            for each in controls
+        ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.api import EngineFamily, GenerationRequest, Task, UserError, check_upscaler
+from engines.api import EngineFamily, GenerationRequest, Task, UserError, check_upscaler, is_upscaler_model
 
 PLAIN = "plain"  # latents that lie in space: they can be enlarged and mixed as they are
 UPSCALED_LIMIT = 64_000_000  # pixels; the largest picture that Easel opens again
@@ -42,7 +42,8 @@ def _check_places(request: GenerationRequest) -> None:
 
 def _check_hires(request: GenerationRequest, family: EngineFamily) -> None:
     assert request.hires is not None
-    check_upscaler(request.hires.upscaler, latent=family.latent.layout == PLAIN)
+    if not is_upscaler_model(request.hires.upscaler):  # files are looked for by `app.addons`
+        check_upscaler(request.hires.upscaler, latent=family.latent.layout == PLAIN)
     _check_can_redraw(family)
     scale, limits = request.hires.scale, family.limits
     sides = [round(side * scale) for side in (request.width, request.height)]
@@ -70,7 +71,8 @@ def _check_outpaint(request: GenerationRequest, family: EngineFamily) -> None:
 
 
 def _check_upscale(request: GenerationRequest, family: EngineFamily) -> None:
-    check_upscaler(request.upscaler)
+    if not is_upscaler_model(request.upscaler):
+        check_upscaler(request.upscaler)
     if request.width * request.height > UPSCALED_LIMIT:
         pixels = round(request.width * request.height / 1e6, 1)
         raise UserError("upscale-too-large", width=request.width, height=request.height, pixels=pixels, limit=64)

@@ -28,7 +28,8 @@ from engines.media.video_read import VideoFacts, frame_size, is_video, last_fram
 from engines.media.video_save_as import save_video_as
 from engines.media.video_write import check_encoder
 from engines.messages import Message, languages, use_language
-from engines.options import EMBEDDING, Hires, LoraUse, Masking, Outpaint, Tiles
+from engines.options import CONTROLNET, EMBEDDING, VAE, ControlUse, Hires, LoraUse, Masking, Outpaint, Tiles
+from engines.preparers import PREPARERS, spelled_preparer
 from engines.prompt import (
     is_dynamic,
     is_ordinary_word,
@@ -47,6 +48,7 @@ from engines.samplers import REGISTRY as SAMPLER_REGISTRY
 from engines.samplers import default_schedule, sampler_rows
 from engines.tokenizers import TOKENIZERS
 from engines.types import (
+    GUIDE_FIELDS,
     INPUT_FIELDS,
     REFERENCE_FIELDS,
     SEED_MAX,
@@ -60,23 +62,35 @@ from engines.types import (
     Task,
     VideoFormat,
 )
-from engines.upscalers import LATENT_FILTERS, PIXEL_FILTERS, check_upscaler, spelled_upscaler
+from engines.upscalers import (
+    LATENT_FILTERS,
+    PIXEL_FILTERS,
+    check_upscaler,
+    is_upscaler_model,
+    spelled_upscaler,
+    upscaler_models_possible,
+)
 from engines.video_rules import VideoRules
 from engines.worker.host import WorkerEngine
 
 __all__ = [
+    "CONTROLNET",
     "EMBEDDING",
+    "GUIDE_FIELDS",
     "INPUT_FIELDS",
     "LATENT_FILTERS",
     "PIXEL_FILTERS",
+    "PREPARERS",
     "REFERENCE_FIELDS",
     "SAMPLER_REGISTRY",
     "SEED_MAX",
     "TASK_ALIASES",
+    "VAE",
     "VIDEO_SUFFIXES",
     "Artifact",
     "CancelToken",
     "Cancelled",
+    "ControlUse",
     "Converted",
     "EaselError",
     "EngineFamily",
@@ -127,6 +141,7 @@ __all__ = [
     "identify",
     "is_dynamic",
     "is_ordinary_word",
+    "is_upscaler_model",
     "is_video",
     "languages",
     "last_frame",
@@ -146,7 +161,9 @@ __all__ = [
     "sampler_rows",
     "save_video_as",
     "settle",
+    "spelled_preparer",
     "spelled_upscaler",
+    "upscaler_models_possible",
     "use_language",
     "used_embeddings",
     "used_loras",

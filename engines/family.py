@@ -215,6 +215,8 @@ class EngineFamily:
     `scheduler_facts` are laid over a scheduler's configuration that has another `prediction_type`, as the configurations
     that stand in for single files have.
 
+    `control` is a key of `engines.pipeline.controls`: how ControlNets are made for the denoiser; None where it takes none.
+
     `video` are the rules of a family that makes videos. `part_modules` names the module of classes of parts that are not
     where such classes usually are.
 
@@ -237,6 +239,7 @@ class EngineFamily:
     latent: LatentFormat
     memory: MemoryFigures
     tiny: TinyProfile
+    control: str | None = None
     engine: str = "engines.pipeline.engine:DiffusersEngine"
     guidance: Guidance = Guidance()
     second_denoiser: str | None = None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field
 
 # Before the names of add-ons, so that a run's files and a record's hashes of several kinds can stand side by side.
 EMBEDDING = "embedding:"
+CONTROLNET = "controlnet:"
+VAE = "vae:"
 
 
 class Option(BaseModel):
@@ -24,6 +28,23 @@ class LoraUse(Option):
     )
 
 
+class ControlUse(Option):
+    """A ControlNet by the name of its file: the picture that it follows, and how much it counts from when to when."""
+
+    file: str = Field(min_length=1, max_length=300, description="the file's name without its ending")
+    image: str | None = Field(default=None, description="the picture to follow; none for the one that is redrawn")
+    prepare: str = Field(default="none", description="what is made of the picture first: none, canny, tile, …")
+    weight: float = Field(default=1.0, ge=0, le=2, description="how much it counts; 0 switches it off")
+    start: float = Field(default=0.0, ge=0, le=1, description="the share of the steps after which it begins")
+    end: float = Field(default=1.0, ge=0, le=1, description="the share of the steps after which it ends")
+    low: float | None = Field(default=None, ge=0, le=1000, description="the preparer's first number (canny: 100)")
+    high: float | None = Field(default=None, ge=0, le=1000, description="the preparer's second number (canny: 200)")
+
+    def with_image(self, image: str | None) -> Self:
+        """A copy that follows another picture."""
+        return self.model_copy(update={"image": image})
+
+
 class Hires(Option):
     """A second pass that draws the picture again, larger: what other programs call hires fix."""
 
@@ -32,7 +53,7 @@ class Hires(Option):
         default=0, ge=0, le=150, description="sampling steps that really run; 0 for as many as the first"
     )
     strength: float = Field(default=0.5, gt=0, le=1, description="how much of the enlarged picture is redrawn")
-    upscaler: str = Field(default="Lanczos", description="how the first picture is enlarged; `easel upscalers list`")
+    upscaler: str = Field(default="Lanczos", description="how the first picture is enlarged")
 
 
 class Masking(Option):

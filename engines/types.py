@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engines.options import Hires, LoraUse, Masking, Outpaint, Tiles
+from engines.options import ControlUse, Hires, LoraUse, Masking, Outpaint, Tiles
 
 SEED_MAX = 2**32 - 1  # the range that A1111 and the infotext readers know
 
@@ -31,6 +31,9 @@ INPUT_FIELDS = (
     "init_video",
     *REFERENCE_FIELDS,
 )  # fields of a request that name a file
+
+
+GUIDE_FIELDS = ("controls",)  # fields of a request whose entries each look at a picture
 
 
 class VideoFormat(StrEnum):
@@ -174,6 +177,10 @@ class GenerationRequest(BaseModel):
     init_image: str | None = Field(default=None, description="the picture to start from")
     mask: str | None = Field(default=None, description="white is repainted, black is kept")
     loras: tuple[LoraUse, ...] = Field(default=(), description="LoRAs; those that the prompt names come on top")
+    vae: str = Field(default="", max_length=300, description="a VAE by the name of its file; empty for the model's own")
+    controls: tuple[ControlUse, ...] = Field(
+        default=(), max_length=4, description="ControlNets: pictures whose edges, depth or poses are followed"
+    )
     masking: Masking | None = Field(default=None, description="how the mask is understood")
     outpaint: Outpaint | None = Field(default=None, description="pixels to add around the picture")
     hires: Hires | None = Field(default=None, description="a second, larger pass")
@@ -221,11 +228,18 @@ class GenerationRequest(BaseModel):
     def inputs(self) -> dict[str, str]:
         """Every file that the request starts from, by the name under which an engine finds it in its inputs."""
         named = {name: getattr(self, name) for name in INPUT_FIELDS}
+        named |= {
+            f"{name}.{place}": use.image for name in GUIDE_FIELDS for place, use in enumerate(getattr(self, name))
+        }
         return {name: value for name, value in named.items() if value is not None}
 
     def with_inputs(self, kept: Mapping[str, str]) -> Self:
         """A copy whose `inputs` are `kept`, by the same names."""
-        return self.with_(**kept) if kept else self
+        changes: dict[str, object] = {name: value for name, value in kept.items() if name in INPUT_FIELDS}
+        for name in GUIDE_FIELDS:
+            uses = enumerate(getattr(self, name))
+            changes[name] = [use.with_image(kept.get(f"{name}.{place}", use.image)) for place, use in uses]
+        return self.with_(**changes) if kept else self
 
     def with_(self, **changes: object) -> Self:
         """A copy with some fields changed, validated again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable, Mapping
 
 from engines.errors import UserError
@@ -24,6 +25,16 @@ def spelled_upscaler(name: str) -> str:
     """A filter's name as the tables spell it, whatever the case; the name of an upscaler model is left as it is."""
     known = {each.casefold(): each for each in (*PIXEL_FILTERS, *LATENT_FILTERS)}
     return known.get(name.strip().casefold(), name.strip())
+
+
+def is_upscaler_model(name: str) -> bool:
+    """Whether the name is none of a filter's, and so has to be a file's."""
+    return name not in PIXEL_FILTERS and name not in LATENT_FILTERS
+
+
+def upscaler_models_possible() -> bool:
+    """Whether the libraries that read upscaler models are installed; none of them is imported."""
+    return all(importlib.util.find_spec(name) is not None for name in ("spandrel", "torchvision"))
 
 
 def check_upscaler(name: str, files: Iterable[str] = (), *, latent: bool = False) -> None:

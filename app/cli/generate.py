@@ -39,6 +39,14 @@ Source = Annotated[Path | None, typer.Option("--from", help="Use the settings of
 Loras = Annotated[
     list[str] | None, typer.Option("--lora", metavar="NAME:WEIGHT", help="A LoRA and how much it counts; repeatable.")
 ]
+Controls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--control",
+        metavar="file=NAME,…",
+        help="A ControlNet: file=NAME,image=room.png,prepare=canny,weight=0.8,start=0,end=1; repeatable.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="A folder, or a file: .png, .jpg, .webp, .avif; for videos .webm, .mp4, .gif, .webp."),
@@ -64,6 +72,7 @@ def generate(
     scheduler: Scheduler = None,
     settings: Sets = None,
     loras: Loras = None,
+    controls: Controls = None,
     init_image: InitImage = None,
     mask: Mask = None,
     last_image: LastImage = None,
@@ -94,6 +103,7 @@ def generate(
         "count": count,
         "seed": seed,
         "loras": [lora_use(text) for text in loras] if loras else None,
+        "controls": [control_use(text) for text in controls] if controls else None,
     }
     values |= {name: value for name, value in named.items() if value is not None}
     place = check_out(out)
@@ -249,6 +259,25 @@ def lora_use(text: str) -> dict[str, Any]:
     if use is None:
         raise UserError("lora-malformed", text=text)
     return use.model_dump()
+
+
+def control_use(text: str) -> dict[str, Any]:
+    """The values of "file=NAME,image=PATH,…"; a name alone is the file's. Raises `UserError("control-malformed")`."""
+    from engines.api import ControlUse, UserError
+
+    values: dict[str, Any] = {}
+    for part in text.split(","):
+        name, sign, value = part.partition("=")
+        name = name.strip() if sign else "file"
+        value = value if sign else part
+        if name not in ControlUse.model_fields or name in values or not value.strip():
+            raise UserError("control-malformed", text=text)
+        values[name] = value.strip()
+    if "file" not in values:
+        raise UserError("control-malformed", text=text)
+    if "image" in values:
+        values["image"] = _absolute(Path(values["image"]))
+    return values
 
 
 def check_out(out: Path | None) -> Path | None:

@@ -19,7 +19,15 @@ from app.http import pictures
 from app.http.desk import Desk, file_of
 from app.jobs import STATES, Failed, Interrupted, Job, Succeeded, state_name
 from app.resolve import Resolved
-from engines.api import INPUT_FIELDS, SAMPLER_REGISTRY, GenerationRequest, UserError, families, sampler_rows
+from engines.api import (
+    GUIDE_FIELDS,
+    INPUT_FIELDS,
+    SAMPLER_REGISTRY,
+    GenerationRequest,
+    UserError,
+    families,
+    sampler_rows,
+)
 
 LATEST_MOST = 1000
 VIDEO = re.compile(r"data:video/(mp4|webm);base64,")
@@ -180,7 +188,17 @@ def _resolved(desk: Desk, wish: Submission) -> Resolved:
     for name in INPUT_FIELDS:
         if values.get(name):
             values[name] = _brought(desk, name, str(values[name]))
+    for name in GUIDE_FIELDS:
+        if isinstance(uses := values.get(name), list):
+            values[name] = [_with_picture(desk, each) for each in uses]
     return desk.resolve(values, wish.model, wish.preset)
+
+
+def _with_picture(desk: Desk, use: Any) -> Any:
+    """An entry of a list of guides, with its picture kept; what is no such entry is left for the request to refuse."""
+    if not isinstance(use, dict) or not use.get("image"):
+        return use
+    return {**use, "image": _brought(desk, "image", str(use["image"]))}
 
 
 def _brought(desk: Desk, name: str, value: str) -> str:

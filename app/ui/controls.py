@@ -16,11 +16,12 @@ from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, Task,
 
 @dataclass(frozen=True)
 class Situation:
-    """What a control looks at: the family of the chosen model, and the request as it would be sent now."""
+    """What a control looks at: the family of the chosen model, the request as it would be sent now, and the upscaler models."""
 
     family: EngineFamily
     request: GenerationRequest
     shape: Shape
+    upscalers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

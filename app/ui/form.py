@@ -23,6 +23,7 @@ from app.remedies import remedies
 from app.services import Services
 from app.ui import painting
 from app.ui.controls import CONTROLS, Length, Situation, player, said
+from app.ui.guides import GuideControls
 from app.ui.html import mount
 from app.ui.notices import notice
 from app.ui.pass_controls import PASSES, SHOWING, with_option
@@ -68,6 +69,7 @@ class GenerationForm:
         self.last_picture: gr.Image | None = None
         self.film: gr.File | None = None
         self.player: gr.HTML | None = None
+        self.guides: GuideControls | None = None
 
     # What it consists of
 
@@ -194,6 +196,8 @@ class GenerationForm:
             self.reset = gr.Button(words("form.reset"), size="sm")
         if Task.TEXT_TO_IMAGE in self._tasks:
             self._build_passes()
+            with gr.Accordion(words("form.guides"), open=False, elem_id=f"{self._tab}-guides"):
+                self.guides = GuideControls(self._services, words, self._tab, lambda: self.draft, self._keep)
         mount("grid", self._tab)
 
     def _build_passes(self) -> None:
@@ -234,6 +238,9 @@ class GenerationForm:
             component.input(partial(self._set_by_hand, name), component, outputs, **QUIET)
         if self.loras is not None:
             self.loras.input(self._loras_chosen, self.loras, None, **QUIET)
+        if self.guides is not None:
+            texts = [self.prompt, self.negative]
+            self.guides.wire(structural, self._after_choice, texts, self._notice, self._guarded, QUIET)
         typed = {
             "prompt": self.prompt,
             "negative_prompt": self.negative,
@@ -264,7 +271,8 @@ class GenerationForm:
         player = [] if self.player is None else [self.player]
         pictures = [self.picture, self.canvas, *self._films.values(), *player]
         loras = [] if self.loras is None else [self.loras]
-        return [self.task, *pictures, self.shape, self.quality, self.model, *self.controls.values(), self.said, *loras]
+        more = [*loras, *([] if self.guides is None else self.guides.components)]
+        return [self.task, *pictures, self.shape, self.quality, self.model, *self.controls.values(), self.said, *more]
 
     @property
     def _everything(self) -> list[Any]:
@@ -404,7 +412,8 @@ class GenerationForm:
         draft = self._possible(self.draft)
         resolved = self._resolved(draft)
         found = family_of(resolved.record)
-        situation = Situation(found, resolved.request, draft.shape)
+        upscalers = tuple(file.name for file in self._services.models.files(Kind.UPSCALER))
+        situation = Situation(found, resolved.request, draft.shape, upscalers)
         models = [
             (record.title, record.id)
             for record in self._services.models.all()
@@ -419,6 +428,7 @@ class GenerationForm:
             self.quality: gr.update(value=str(draft.quality)),
             self.model: gr.update(choices=models, value=resolved.record.id),
             **self._control_updates(situation),
+            **({} if self.guides is None else self.guides.updates(situation, pictures)),
         }
 
     def _film_updates(self, draft: Draft, found: EngineFamily, anew: bool) -> Updates:
@@ -432,6 +442,9 @@ class GenerationForm:
             plays = shown["init_video"] and self._file(draft.init_video) is not None
             updates[self.player] = gr.update(value=player(draft.init_video) if plays else "", visible=plays)
         return updates
+
+    def _after_choice(self) -> list[Any]:
+        return list(self._structural_updates().values())
 
     def _control_updates(self, situation: Situation) -> Updates:
         known = [control for control in (*CONTROLS, *PASSES) if control.field in self.controls]

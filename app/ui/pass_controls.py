@@ -51,7 +51,7 @@ def _adds(situation: Situation) -> bool:
 
 def _upscalers(situation: Situation) -> list[str]:
     latent = LATENT_FILTERS if situation.family.latent.layout == "plain" else {}
-    return [*PIXEL_FILTERS, *latent]
+    return [*PIXEL_FILTERS, *latent, *situation.upscalers]
 
 
 def _number(field: str, low: float, high: float, step: float, shown: Callable[[Situation], bool]) -> Slider:

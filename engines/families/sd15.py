@@ -136,6 +136,7 @@ FAMILY = EngineFamily(
     ),
     tiny=_tiny(4),
     denoiser="unet",
+    control="unet",
     text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),
     changes={
         "inpaint": {

@@ -146,6 +146,7 @@ FAMILY = EngineFamily(
     ),
     tiny=_tiny(4),
     denoiser="unet",
+    control="unet",
     text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),
     changes={
         "base": {"defaults": {"width": 512, "height": 512}},

@@ -196,6 +196,7 @@ FAMILY = EngineFamily(
     ),
     tiny=TINY,
     denoiser="unet",
+    control="unet",
     text=TextRules(WORDS, weights=True, clips=(Clip(layer=2, vectors="clip_l"), SECOND_ENCODER)),
     options=("force_zeros_for_empty_prompt", "requires_aesthetics_score"),
     pipeline_arguments={"add_watermarker": False},

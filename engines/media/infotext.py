@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from engines.options import EMBEDDING, LoraUse
+from engines.options import EMBEDDING, VAE, LoraUse
 from engines.records import ModelRecord
 from engines.types import Emphasis, GenerationRequest, Task
 
@@ -30,12 +30,15 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
         "Size": f"{request.width}x{request.height}",
         "Frames": request.frames if request.task.makes_video else None,
         "FPS": request.fps if request.task.makes_video else None,
+        "VAE hash": record.hashes.get(f"{VAE}{request.vae}") if request.vae else None,
+        "VAE": _name(request.vae) or None,
         "Model hash": model_hash(record),
         "Model": _name(record.title) or None,
         "Denoising strength": _denoising_strength(request),
         "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
         "Emphasis": str(request.emphasis) if request.emphasis is not Emphasis.ORIGINAL else None,
         **_passes(request),
+        **_controls(request),
         "Lora hashes": lora_hashes(record),
         "TI hashes": _hashes(record, EMBEDDING),
         "RNG": "CPU",
@@ -103,6 +106,22 @@ def _passes(request: GenerationRequest) -> dict[str, object]:
         found["Postprocess upscale to"] = f"{request.width}x{request.height}"
         found["Postprocess upscaler"] = request.upscaler
     return found
+
+
+def _controls(request: GenerationRequest) -> dict[str, str]:
+    """ControlNets as A1111's extension writes them: "ControlNet 0" and so on."""
+    return {
+        f"ControlNet {place}": ", ".join(
+            (
+                f"Module: {use.prepare}",
+                f"Model: {_name(use.file)}",
+                f"Weight: {_number(use.weight)}",
+                f"Guidance Start: {_number(use.start)}",
+                f"Guidance End: {_number(use.end)}",
+            )
+        )
+        for place, use in enumerate(request.controls)
+    }
 
 
 def parse_infotext(text: str) -> dict[str, str]:

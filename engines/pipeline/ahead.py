@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +44,7 @@ def denoise_together(
     denoisers: Sequence[torch.nn.Module],
     see: See,
     ctx: RunContext,
+    controls: Callable[[StepHooks], AbstractContextManager[None]],
 ) -> list[torch.Tensor]:
     """The latents of each picture, [1, C, h, w]. There are no checkpoints on the way: a batch that is stopped begins anew."""
     generators = [torch.Generator("cpu").manual_seed(each.seed) for each in group]
@@ -52,7 +54,8 @@ def denoise_together(
         pipe, denoisers, generators[0], quiet, start, images, lambda latents, path: see(latents[:1], path)
     )
     arguments = {**conditions.arguments, **call_arguments(pipe, family, group[0], ())}
-    with hooks, WordTurns(conditions, denoisers, hooks, getattr(pipe.scheduler, "order", 1)):
+    words = WordTurns(conditions, denoisers, hooks, getattr(pipe.scheduler, "order", 1))
+    with hooks, words, controls(hooks):
         latents = pipe(
             **arguments,
             num_images_per_prompt=len(group),

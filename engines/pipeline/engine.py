@@ -17,13 +17,15 @@ from engines.errors import EaselError, ResourceError
 from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.media.infotext import LORA
-from engines.options import EMBEDDING
+from engines.options import EMBEDDING, VAE
 from engines.pipeline.ahead import denoise_together, together
 from engines.pipeline.arguments import call_arguments
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
+from engines.pipeline.controls import ControlHooks
 from engines.pipeline.decode import decode, is_out_of_memory
 from engines.pipeline.embeddings import Embeddings
 from engines.pipeline.encode import Conditions, TextEncodings, text_notes
+from engines.pipeline.guides import Guides
 from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
 from engines.pipeline.latents import LatentSpace, create_space
 from engines.pipeline.loras import LoraStack
@@ -33,6 +35,7 @@ from engines.pipeline.preview import Previewer
 from engines.pipeline.rescue import RESCUED, check_latents, in_float32, note_of, short_parts
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
+from engines.pipeline.vaes import VaeChoice
 from engines.plan import Placement
 from engines.prompt import used_embeddings, used_loras
 from engines.records import ModelRecord
@@ -62,6 +65,8 @@ class DiffusersEngine:
         self._ahead: dict[int, torch.Tensor] = {}  # latents of pictures that were denoised together, by index
         self._encodings: TextEncodings | None = None
         self._tiled = False  # whether the plan of this job decodes in tiles
+        self._guides: Guides | None = None
+        self._vaes: VaeChoice | None = None
         self._previewer = Previewer(family.latent)
         self._rescuing = False  # whether everything is in float32 for the moment
 
@@ -74,6 +79,8 @@ class DiffusersEngine:
             denoiser.register_to_config(**self.family.denoiser_facts)  # pyright: ignore
         self._record, self._placement = record, placement
         self._encodings = TextEncodings(self.family, placement.device)
+        self._vaes = VaeChoice(self._parts.get("vae"), placement.device)
+        self._guides = Guides(self.family, placement.device, placement.torch_dtype(self.family.denoiser))
 
     def warm_up(self) -> None:
         """Nothing is left to do: whoever has this class has imported the libraries."""
@@ -89,6 +96,7 @@ class DiffusersEngine:
         artifacts = []
         self._ahead = {}
         self._tiled = self._the_placement.tile_decode if ctx.plan is None else ctx.plan.way.tiled
+        self._use_vae(request, ctx)
         with _out_of_memory_said_plainly(request):
             for index in range(ctx.first_image, request.count):
                 self._denoise_ahead(request, index, ctx, seconds)
@@ -105,7 +113,8 @@ class DiffusersEngine:
         try:
             return self._attempt(request, index, images, ctx, seconds)
         except ResourceError as error:
-            parts = short_parts(self._parts)
+            guides = self._guides.modules if self._guides is not None else {}
+            parts = short_parts({**self._parts, **guides})
             if error.code not in RESCUED or not parts:
                 raise
             return self._rescued(error, parts, request, index, images, ctx, seconds)
@@ -173,10 +182,14 @@ class DiffusersEngine:
         with _clock(seconds, Stage.ENCODE):
             words = self._encodings.get(pipe, group[0])
         see = self._previewer.of(self._space(group[0]))
+
+        def controls(hooks: StepHooks) -> ControlHooks:
+            return self._controls(pipe, Pass(group[0], group[0].seed), (), hooks, ctx)
+
         try:
             with _clock(seconds, Stage.DENOISE):
                 made = denoise_together(
-                    pipe, self.family, group, index, request.count, words, self._denoisers, see, ctx
+                    pipe, self.family, group, index, request.count, words, self._denoisers, see, ctx, controls
                 )
         except ResourceError as error:
             if error.code not in RESCUED:
@@ -216,6 +229,11 @@ class DiffusersEngine:
                 steps = (plan.steps_before(number), plan.steps)
                 carried = each.carry(self._denoise(pipe, each, encoding, start, steps, images, ctx), carried)
         return carried
+
+    def _use_vae(self, request: GenerationRequest, ctx: RunContext) -> None:
+        assert self._vaes is not None, "load comes before generate"
+        path = ctx.files.get(f"{VAE}{request.vae}")
+        self._parts["vae"] = self._vaes.use(request.vae, path, self._pipelines.values())
 
     def _use_loras(self, pipe: Any, request: GenerationRequest, ctx: RunContext) -> None:
         """Put the request's LoRAs on the model; words that were encoded with others are encoded anew."""
@@ -276,11 +294,19 @@ class DiffusersEngine:
         see = self._previewer.of(self._space(one_pass.request))
         soft = SoftBlend(one_pass.soft_mask) if one_pass.soft_mask is not None else None
         hooks = StepHooks(pipe, self._denoisers, generator, ctx, start, images, see, *steps, soft)
-        with hooks, WordTurns(encoding, self._denoisers, hooks, getattr(pipe.scheduler, "order", 1)):
+        words = WordTurns(encoding, self._denoisers, hooks, getattr(pipe.scheduler, "order", 1))
+        with hooks, words, self._controls(pipe, one_pass, pictures, hooks, ctx):
             latents = pipe(**arguments, generator=generator, output_type="latent", return_dict=False)[0]
         check_latents(latents, hooks.calls)
         hooks.checkpoint(latents, denoised=True).save(ctx.checkpoint)
         return latents
+
+    def _controls(
+        self, pipe: Any, one_pass: Pass, pictures: tuple[Any, ...], hooks: StepHooks, ctx: RunContext
+    ) -> ControlHooks:
+        assert self._guides is not None, "load comes before generate"
+        controls = self._guides.controls(pipe, self._denoisers[0], one_pass, pictures, ctx)
+        return ControlHooks(controls, self._guides.kind, pipe, self._denoisers, hooks)
 
     def _checkpoint(self, request: GenerationRequest, index: int, ctx: RunContext) -> Checkpoint:
         assert self._record is not None
@@ -303,6 +329,8 @@ class DiffusersEngine:
         words = f"{request.prompt}\n{request.negative_prompt}"
         known = self._encodings.embeddings.hashes if self._encodings is not None else {}
         hashes |= {f"{EMBEDDING}{name}": hash_ for name, hash_ in used_embeddings(words, known).items()}
+        if request.vae and self._vaes is not None:
+            hashes[f"{VAE}{request.vae}"] = self._vaes.hash
         record = replace(self._record, hashes={**self._record.hashes, **hashes})
         facts = self._facts()
         media.save_picture(picture, path, request, record, facts, notes, with_metadata=ctx.with_metadata)

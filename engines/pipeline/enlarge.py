@@ -45,9 +45,11 @@ def enlarge(picture: Image, size: tuple[int, int], *, name: str, ctx: RunContext
 
 def load_upscaler(path: Path) -> tuple[Any, int]:
     """The network of an upscaler file and its factor. Only safetensors: other formats can run code when they are read."""
+    if path.suffix.lower() != ".safetensors":
+        raise UserError("model-pickle", model=path.name)
     try:
         from spandrel import ImageModelDescriptor, ModelLoader  # pyright: ignore
-    except ImportError as error:
+    except Exception as error:  # a torchvision that was built for another torch raises what it likes
         raise UserError("upscaler-needs-extra", file=path.name) from error
     try:
         model = ModelLoader(device="cuda" if torch.cuda.is_available() else "cpu").load_from_file(path)

@@ -93,6 +93,11 @@ class StepHooks:
         self._after(result[0])
         return result
 
+    @property
+    def skipping(self) -> bool:
+        """Whether what the denoiser says next goes nowhere, because a resumed run has not reached its checkpoint."""
+        return self.calls < self._start.calls
+
     def _blended(self, latents: torch.Tensor) -> torch.Tensor:
         """Soft inpainting's share of the step; the pipeline runs the last `num_timesteps` of the schedule."""
         assert self._soft is not None

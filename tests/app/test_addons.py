@@ -92,3 +92,30 @@ def test_a_picture_says_how_it_is_enlarged(models: ModelStore, tmp_path: Path) -
     assert resolved.request.tiles is not None and resolved.record.bundled
     with pytest.raises(UserError):
         enlarging(models, tmp_path / "p.png", 17)
+
+
+def test_a_vae_and_an_upscaler_are_found_by_name(models: ModelStore, tmp_path: Path, monkeypatch: Any) -> None:
+    from app import addons
+    from engines.api import VAE
+
+    shapes = {"mse": 4, "flux-ae": 16}
+    for name, channels in shapes.items():
+        tensors = {"decoder.conv_in.weight": np.zeros((512, channels, 3, 3), np.float16)}
+        (tmp_path / "vae").mkdir(exist_ok=True)
+        save_file(tensors, tmp_path / "vae" / f"{name}.safetensors")
+    save_file({"conv_first.weight": np.zeros((8, 3, 3, 3), np.float32)}, tmp_path / "x4.safetensors")
+    (tmp_path / "old.pth").write_bytes(b"\x80\x02}q\x00.")
+    record = record_of("sd15")
+    assert addon_files(wish(models, vae="MSE"), record, models) == {f"{VAE}MSE": tmp_path / "vae" / "mse.safetensors"}
+    with pytest.raises(UserError) as caught:
+        addon_files(wish(models, vae="flux-ae"), record, models)
+    assert caught.value.code == "addon-wrong-family" and family("sd15").title in str(caught.value)
+    monkeypatch.setattr(addons, "upscaler_models_possible", lambda: True)
+    larger = wish(models, hires={"upscaler": "x4"})
+    assert addon_files(larger, record, models) == {"x4": tmp_path / "x4.safetensors"}
+    monkeypatch.setattr(addons, "upscaler_models_possible", lambda: False)
+    expected = {"x4": "upscaler-needs-extra", "old": "model-pickle", "x5": "upscaler-unknown"}
+    for name, code in expected.items():
+        with pytest.raises(UserError) as caught:
+            addon_files(wish(models, hires={"upscaler": name}), record, models)
+        assert caught.value.code == code

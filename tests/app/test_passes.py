@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from app.addons import addon_files
 from app.models import ModelStore
 from app.nested import fold, merged
 from app.paths import STARTER
@@ -28,6 +29,7 @@ def resolved(models: ModelStore, **values: Any) -> GenerationRequest:
 def refusal(models: ModelStore, request: GenerationRequest) -> UserError:
     with pytest.raises(UserError) as caught:
         validate(request, family(models.get(request.model).family))
+        addon_files(request, models.get(request.model), models)
     assert caught.value.message.fixes
     return caught.value
 

@@ -24,10 +24,22 @@ FAMILIES = list(TINY)
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelRecord]:
     """A tiny random-weight model of every family and of every variant with other parts, by key: "sdxl-inpaint"."""
-    from engines.tiny import make_tiny_model
+    return TinyModels(tmp_path_factory.mktemp("tiny"))
 
-    root = tmp_path_factory.mktemp("tiny")
-    return {key: tiny_record(family, make_tiny_model(family, root / key)) for key, family in TINY.items()}
+
+class TinyModels(dict[str, ModelRecord]):
+    """Each model is made when somebody first asks for it."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root
+
+    def __missing__(self, key: str) -> ModelRecord:
+        from engines.tiny import make_tiny_model
+
+        family = TINY[key]
+        self[key] = tiny_record(family, make_tiny_model(family, self._root / key))
+        return self[key]
 
 
 def tiny_record(family: EngineFamily, path: Path) -> ModelRecord:

@@ -110,3 +110,23 @@ def original_open_clip(weights: Weights) -> dict[str, Any]:
 def under(prefix: str, weights: Weights) -> dict[str, Any]:
     """The weights with `prefix` before each name."""
     return {f"{prefix}{name}": value for name, value in weights.items()}
+
+
+HINT = {"conv_in": "0", "conv_out": "14"}
+
+
+def original_controlnet(weights: Weights) -> dict[str, Any]:
+    """A ControlNet for a UNet with two layers a block, as the original code names it."""
+    found = {}
+    for name, value in weights.items():
+        stem, _, kind = name.rpartition(".")
+        if match := re.match(r"controlnet_down_blocks\.(\d+)$", stem):
+            new = f"zero_convs.{match[1]}.0.{kind}"
+        elif stem == "controlnet_mid_block":
+            new = f"middle_block_out.0.{kind}"
+        elif match := re.match(r"controlnet_cond_embedding\.(?:blocks\.(\d+)|(conv_in|conv_out))$", stem):
+            new = f"input_hint_block.{HINT[match[2]] if match[2] else 2 * int(match[1]) + 2}.{kind}"
+        else:
+            new = _unet_name(name, set())
+        found[new] = value
+    return under("control_model.", found)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.http.a1111 import extras, generate, lists, options
+from app.http.a1111 import controlnet, extras, generate, lists, options
 from app.http.desk import Desk
 
 
 def router(desk: Desk) -> APIRouter:
     """Every route of the dialect."""
     found = APIRouter()
-    for module in (generate, options, lists, extras):
+    for module in (generate, options, lists, extras, controlnet):
         found.include_router(module.router(desk))
     return found

@@ -68,7 +68,7 @@ async def _made(desk: Desk, wish: Wish, extra: dict[str, Any]) -> tuple[Job, Mod
 
 def _answer(wish: Wish, job: Job, record: ModelRecord) -> dict[str, Any]:
     files = [pictures.encode(path) for path in job.files if path.is_file()]
-    echo = wish.model_dump()
+    echo = {**wish.model_dump(), "alwayson_scripts": None}
     if isinstance(wish, ImageWish):
         if wish.include_init_images:
             files += [pictures.bare(each) for each in wish.init_images or ()]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.http import pictures
+from app.http.a1111.controlnet import controls_of
 from app.http.desk import Desk
 from app.sampler_names import fitting, recognised, schedule_of
 from app.styles import Style, StyleStore, apply_styles
@@ -53,6 +54,7 @@ class Wish(BaseModel):
     override_settings: dict[str, Any] | None = Field(
         default=None, description="sd_model_checkpoint, CLIP_stop_at_last_layers"
     )
+    alwayson_scripts: dict[str, Any] | None = Field(default=None, description="controlnet is followed, others are not")
     send_images: bool | None = True
 
 
@@ -105,6 +107,8 @@ def values_of(desk: Desk, wish: Wish, record: ModelRecord) -> dict[str, Any]:
         "clip_skip": _clip_skip(desk, wish, described),
         "image_format": _format(desk, wish),
         "hires": _hires(wish, described),
+        "vae": _vae(desk, wish),
+        "controls": controls_of(desk, wish.alwayson_scripts),
     }
 
 
@@ -179,6 +183,12 @@ def _format(desk: Desk, wish: Wish) -> ImageFormat:
         return ImageFormat(str(settings.get("samples_format") or "png"))
     except ValueError:
         return ImageFormat.PNG
+
+
+def _vae(desk: Desk, wish: Wish) -> str | None:
+    """The VAE that is asked for by name, with or without its ending; "Automatic" and "None" are the model's own."""
+    named = str({**desk.options, **(wish.override_settings or {})}.get("sd_vae") or "").strip()
+    return None if named.casefold() in ("", "automatic", "none") else named
 
 
 def _clip_skip(desk: Desk, wish: Wish, described: EngineFamily) -> int | None:

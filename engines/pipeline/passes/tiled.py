@@ -39,7 +39,9 @@ def _tile_pass(
         made = np.asarray(decode(latents, request).convert("RGB"))
         return torch.from_numpy(_put(_current(carried, canvas), made, tile, tiles, side))
 
-    return Pass(request, pass_seed(request.seed, number), pictures, carry)
+    box = (tile.left, tile.top, tile.left + side, tile.top + side)
+    frame = ((canvas.shape[1], canvas.shape[0]), box)
+    return Pass(request, pass_seed(request.seed, number), pictures, carry, frame=frame)
 
 
 def _current(carried: torch.Tensor, canvas: np.ndarray) -> np.ndarray:

@@ -1,0 +1,54 @@
+"""ControlNets for UNets: Stable Diffusion 1, 2 and XL. Source: diffusers' StableDiffusionControlNetPipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+OWN_NAMES = "controlnet_cond_embedding.conv_in.weight"  # in files with diffusers' names; others have A1111's
+
+
+class UnetControl:
+    """See `ControlKind`."""
+
+    def build(self, denoiser: Any, tensors: dict[str, torch.Tensor]) -> tuple[Any, dict[str, torch.Tensor]]:
+        """The UNet's own configuration says how large the network is: a ControlNet is a copy of its first half."""
+        from diffusers import ControlNetModel
+        from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
+
+        tensors = {name.removeprefix("controlnet."): tensor for name, tensor in tensors.items()}
+        if any(name.startswith(("task_embedding", "control_add_embedding")) for name in tensors):
+            raise ValueError("it is a union of several ControlNets, and Easel does not take those yet")
+        if "lora_controlnet" in tensors:
+            raise ValueError("it is a Control-LoRA, and Easel does not take those yet")
+        with torch.device("meta"):
+            net = ControlNetModel.from_unet(denoiser, load_weights_from_unet=False)
+        if OWN_NAMES not in tensors:
+            tensors = convert_controlnet_checkpoint(tensors, dict(net.config))
+        channels = tensors["conv_in.weight"].shape[1]
+        if channels != net.config["in_channels"]:  # the network of a model that repaints looks at plain latents
+            with torch.device("meta"):
+                net = ControlNetModel.from_config({**net.config, "in_channels": channels})
+        return net, {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+    def shown(self, pipe: Any, picture: torch.Tensor) -> torch.Tensor:
+        """The picture as it is."""
+        return picture
+
+    def say(
+        self, net: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shown: torch.Tensor, weight: float
+    ) -> dict[str, Any]:
+        """Residuals of the UNet's way down and of its middle."""
+        sample, timestep = args[0], args[1]
+        down, middle = net(
+            sample[:, : net.config.in_channels],
+            timestep,
+            encoder_hidden_states=kwargs["encoder_hidden_states"],
+            controlnet_cond=shown.expand(sample.shape[0], -1, -1, -1),
+            conditioning_scale=weight,
+            added_cond_kwargs=kwargs.get("added_cond_kwargs"),
+            return_dict=False,
+        )
+        return {"down_block_additional_residuals": list(down), "mid_block_additional_residual": middle}
