@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+SHRINK = 8  # how much smaller the network's first layers make the picture: as much as the VAEs of all these families
 OWN_NAMES = "controlnet_cond_embedding.conv_in.weight"  # in files with diffusers' names; others have A1111's
 
 
@@ -34,8 +35,11 @@ class UnetControl:
         return net, {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
     def shown(self, pipe: Any, picture: torch.Tensor) -> torch.Tensor:
-        """The picture as it is."""
-        return picture
+        """The picture, at the size from which the network's own first layers come to the latents' size."""
+        scale = SHRINK / pipe.vae_scale_factor
+        if scale == 1:
+            return picture
+        return torch.nn.functional.interpolate(picture, scale_factor=scale, mode="bilinear")
 
     def say(
         self, net: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shown: torch.Tensor, weight: float
