@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,6 +43,9 @@ def _checked(name: str, value: Any) -> Any:
         raise ValueError(f"there is no setting {name} in a preset; did you mean {nearest[0]}?")
     adapter: TypeAdapter[Any] = TypeAdapter(GenerationRequest.model_fields[name].annotation)  # pyright: ignore
     try:
+        if isinstance(value, str):  # as in JSON, where a word may be one of several and is never a number
+            adapter.validate_json(json.dumps(value), strict=True)
+            return value
         checked = adapter.validate_python(value, strict=not isinstance(value, int) or isinstance(value, bool))
     except ValidationError as error:
         raise ValueError(f"{name} cannot be {value!r}: {error.errors()[0]['msg']}") from error

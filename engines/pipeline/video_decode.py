@@ -141,12 +141,13 @@ def _as_it_is(vae: Any) -> Iterator[None]:
 @contextmanager
 def _in_tiles(vae: Any) -> Iterator[None]:
     with _as_it_is(vae):
-        if hasattr(vae, "enable_tiling"):
+        tiles = hasattr(vae, "use_tiling")  # some have the method and not the thing: they decode fewer frames at once
+        if tiles:
             vae.enable_tiling()
         try:
             yield
         finally:
-            if hasattr(vae, "disable_tiling"):
+            if tiles:
                 vae.disable_tiling()
 
 
