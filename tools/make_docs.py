@@ -35,10 +35,14 @@ def main(check: bool) -> int:
 def pages() -> dict[str, str]:
     """Every made page by file name."""
     from family_pages import families_page, family_pages
+    from video_page import video_page
 
-    return {"cli.md": cli_page(), "families.md": NOTE + families_page(), "samplers.md": samplers_page()} | {
-        f"families/{name}": NOTE + text for name, text in family_pages().items()
-    }
+    return {
+        "cli.md": cli_page(),
+        "families.md": NOTE + families_page(),
+        "samplers.md": samplers_page(),
+        "video.md": NOTE + video_page(),
+    } | {f"families/{name}": NOTE + text for name, text in family_pages().items()}
 
 
 def cli_page() -> str:
