@@ -47,7 +47,8 @@ def test_kills_at_random_moments_lose_nothing(home: Path, promised: Callable[[st
     look_at_the_end(home, accepted, wishes)
     promised(
         "an accepted job is never lost",
-        f"{killed} kills with SIGKILL within {moments:.0f} s after the start: 0 corrupt files, {len(accepted)} of {len(accepted)} accepted jobs made, ledger ok",
+        f"{killed} kills with SIGKILL within {moments:.0f} s after the start: 0 corrupt files, "
+        f"{len(accepted)} of {len(accepted)} accepted jobs made, each picture once, ledger ok",
     )
 
 
