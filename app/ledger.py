@@ -45,7 +45,13 @@ class JobLedger:
         self._owner_lock = FileLock(self._owners / f"{self.owner}.lock")
         self._owner_lock.acquire()
         self._db = sqlite3.connect(path, check_same_thread=False, timeout=30)
-        self._prepare()
+        try:
+            self._prepare()
+        except sqlite3.OperationalError:
+            raise  # locked, or no room: the list itself is well
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise UserError("ledger-broken", path=str(path), why=str(error)) from error
 
     def _prepare(self) -> None:
         with self._write() as db:

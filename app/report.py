@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import io
 import json
 import logging
-import os
-import socket
 import sqlite3
 import subprocess
 import zipfile
@@ -18,11 +15,11 @@ from typing import Any
 
 from app import machine
 from app.files import write_atomic
+from app.identity import identity
 from app.jobs import Failed, Interrupted, Job, state_name
 from app.ledger import JobLedger
-from app.names import slug
 from app.paths import Paths
-from app.redact import Identity, redact, redact_tree
+from app.redact import redact, redact_tree
 from app.settings import Settings
 from engines.api import EaselError, ModelRecord, UserError
 
@@ -30,8 +27,6 @@ log = logging.getLogger(__name__)
 
 LOG_BYTES = 400_000  # of the end of each log; about 4,000 lines
 JOBS, ERRORS = 500, 20
-# They name nobody, and hiding such words would hide half of the log.
-NOBODY = {"root", "user", "admin", "administrator", "localhost", "localdomain", "home", "users"}
 
 
 @dataclass(frozen=True)
@@ -67,14 +62,6 @@ def build_report(paths: Paths, settings: Settings, models: Iterable[ModelRecord]
     return Report(files | {f"logs/{path.name}": redact(_tail(path), who) for path in _log_files(paths)})
 
 
-def identity(prompts: Iterable[str] = ()) -> Identity:
-    """Who uses this computer, what it is called, and the prompts with the file names that are made of them."""
-    names = {name for name in _names() if len(name) > 1 and name.casefold() not in NOBODY}
-    homes = {home for home in _homes() if len(home) > 2}
-    told = {part.strip() for prompt in prompts for part in (prompt, *prompt.splitlines(), slug(prompt))}
-    return Identity(tuple(sorted(names)), tuple(sorted(homes)), tuple(sorted(text for text in told if len(text) > 2)))
-
-
 def read_jobs(paths: Paths) -> tuple[Job, ...]:
     """The newest jobs; none when there is no ledger or when it cannot be read, which a report must survive."""
     if not paths.ledger.exists():
@@ -88,32 +75,6 @@ def read_jobs(paths: Paths) -> tuple[Job, ...]:
     except (EaselError, OSError, ValueError, KeyError, TypeError, sqlite3.Error):
         log.warning("the ledger cannot be read", exc_info=True)  # it may be the very reason for the report
         return ()
-
-
-def _names() -> Iterable[str]:
-    for variable in ("USER", "LOGNAME", "USERNAME", "SUDO_USER", "COMPUTERNAME", "HOSTNAME", "USERDOMAIN"):
-        yield os.environ.get(variable, "")
-    for read in (getpass.getuser, socket.gethostname, _full_name):
-        try:
-            name = read()
-        except (OSError, KeyError, ImportError):
-            continue
-        yield from (name, name.partition(".")[0], *name.split())
-    yield from (Path(home).name for home in _homes())
-
-
-def _full_name() -> str:
-    import pwd
-
-    return pwd.getpwuid(os.getuid()).pw_gecos.partition(",")[0]
-
-
-def _homes() -> Iterable[str]:
-    yield from (os.environ.get(variable, "").rstrip("/\\") for variable in ("HOME", "USERPROFILE"))
-    try:
-        yield str(Path.home())
-    except RuntimeError:
-        return
 
 
 def _hardware(paths: Paths) -> dict[str, Any]:

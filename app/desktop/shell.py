@@ -8,8 +8,10 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
+from app import last_resort
 from app.desktop.downloads import enable_downloads
 from app.desktop.instance import Instance
 from app.desktop.place import SMALLEST, Screen, WindowPlace, load_place, save_place
@@ -111,7 +113,8 @@ class Shell:
             address = self._running.start()
         except Exception as error:  # whatever it is, the window must say it: there is nothing else that could
             log.exception("the start failed")
-            self._window.load_html(problem(error, self._words))
+            report = last_resort.save(last_resort.build(error)) if _unexpected(error) else None
+            self._window.load_html(problem(error, self._words, report))
             return
         if address:
             self._window.load_url(address)
@@ -142,8 +145,13 @@ def splash(words: Words, theme: str) -> str:
     )
 
 
-def problem(error: Exception, words: Words) -> str:
-    """The page that is seen when the start failed: what happened, and what to do about it."""
+def _unexpected(error: Exception) -> bool:
+    """Whether a report helps: a taken port or a newer list of jobs says everything already."""
+    return not isinstance(error, EaselError) or error.exit_status == 1 or error.code == "ledger-broken"
+
+
+def problem(error: Exception, words: Words, report: Path | None = None) -> str:
+    """The page that is seen when the start failed: what happened, what to do about it, and where the report lies."""
     from html import escape
 
     if isinstance(error, EaselError):
@@ -152,6 +160,8 @@ def problem(error: Exception, words: Words) -> str:
         title = message.title
     else:
         title, lines = words("splash.failed"), [f"{type(error).__name__}: {error}", words("splash.failed.help")]
+    if report is not None:
+        lines.append(words("splash.failed.report", path=report))
     text = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return f"<!doctype html><meta charset=utf-8><body style='font:1rem system-ui;margin:3rem'><h1>{escape(title)}</h1>{text}"
 
