@@ -72,7 +72,17 @@ def draw(prompts: Sequence[str], folder: Path, model: str = "starter") -> list[P
     """One picture for each prompt, by the command line."""
     listed = folder / "prompts.txt"
     listed.write_text("\n".join(prompts), encoding="utf-8")
-    words = ["generate", "--prompts-file", str(listed), "--model", model, "--seed", str(SEED), "--out", str(folder / "made")]
+    words = [
+        "generate",
+        "--prompts-file",
+        str(listed),
+        "--model",
+        model,
+        "--seed",
+        str(SEED),
+        "--out",
+        str(folder / "made"),
+    ]
     (folder / "made").mkdir()
     subprocess.run([sys.executable, "-m", "app", *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return sorted((folder / "made").rglob("*.png"), key=lambda path: path.stat().st_mtime_ns)
@@ -86,7 +96,9 @@ def sheet(pictures: Sequence[tuple[str, Path]]) -> Image.Image:
     for index, (prompt, path) in enumerate(pictures):
         y, x = divmod(index, COLUMNS)
         with Image.open(path) as picture:
-            page.paste(picture.convert("RGB").resize((TILE, TILE), Image.Resampling.BICUBIC), (x * TILE, y * (TILE + LABEL)))
+            page.paste(
+                picture.convert("RGB").resize((TILE, TILE), Image.Resampling.BICUBIC), (x * TILE, y * (TILE + LABEL))
+            )
         pen.text((x * TILE + 3, y * (TILE + LABEL) + TILE + 2), prompt[:24], "black", font)
     return page
 
