@@ -40,8 +40,13 @@ FURTHER = (
 
 @cache
 def subjects() -> tuple[str, ...]:
-    """What the model was trained to draw, as prompts."""
+    """What a picture can be told to be, as prompts; the first of them are those that the model was trained on."""
     return tuple(json.loads(SUBJECTS.read_text(encoding="utf-8"))["subjects"])
+
+
+def trained() -> tuple[str, ...]:
+    """What the model was trained to draw."""
+    return subjects()[: json.loads(SUBJECTS.read_text(encoding="utf-8"))["trained"]]
 
 
 @cache
@@ -109,17 +114,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=TARGET)
     parser.add_argument("--model", default="starter")
     arguments = parser.parse_args()
-    prompts = (*subjects(), *FURTHER)
+    prompts = (*trained(), *FURTHER)
     with tempfile.TemporaryDirectory() as name:
         files = draw(prompts, Path(name), arguments.model)
         right = 0
-        for prompt, file in zip(subjects(), files, strict=False):
+        for prompt, file in zip(trained(), files, strict=False):
             with Image.open(file) as picture:
                 ranked = nearest(picture)
             right += ranked[0] == prompt
             if ranked[0] != prompt:
                 print(f"{prompt}: nearest is {ranked[0]}, itself in place {ranked.index(prompt) + 1}")
-        print(f"{right} of {len(subjects())} subjects are nearest to themselves")
+        print(f"{right} of {len(trained())} subjects are nearest to themselves")
         sheet(list(zip(prompts, files, strict=True))).save(arguments.out, "WEBP", quality=85, method=6)
     return 0
 
