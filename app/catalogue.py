@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,8 +14,17 @@ from app.paths import RESOURCES
 CATALOGUE = RESOURCES / "catalogue" / "models.yaml"
 BYTES = 2  # of a parameter as it is published today: float16 or bfloat16
 FULL_BYTES = 4  # of a parameter on a processor
-UNCHECKED = Literal["licence", "repository", "sizes", "files"]
+FactName = Literal["repository", "files", "sizes", "memory", "settings", "licence"]
 REPOSITORY = r"\w[\w.-]*/\w[\w.-]*"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What an entry says of a model, where it is from, and whether somebody compared it with that."""
+
+    name: str
+    source: str
+    checked: bool
 
 
 class Licence(BaseModel):
@@ -70,7 +80,7 @@ class Entry(BaseModel):
     quality: int = Field(ge=0, le=100)
     starts: tuple[Literal["small", "best", "video"], ...] = ()
     source: str = Field(min_length=5)
-    unchecked: tuple[UNCHECKED, ...] = ()
+    unchecked: tuple[FactName, ...] = ()
 
     @property
     def address(self) -> str:
@@ -109,6 +119,7 @@ class Catalogue(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1]
+    sources: dict[FactName, str]
     models: tuple[Entry, ...]
 
     @model_validator(mode="after")
@@ -117,6 +128,19 @@ class Catalogue(BaseModel):
         if doubled := {each for each in ids if ids.count(each) > 1}:
             raise ValueError(f"twice in the catalogue: {', '.join(sorted(doubled))}")
         return self
+
+    @model_validator(mode="after")
+    def _sourced(self) -> Catalogue:
+        if missing := set(get_args(FactName)) - self.sources.keys():
+            raise ValueError(f"without a source: {', '.join(sorted(missing))}")
+        return self
+
+    def facts(self, entry: Entry) -> tuple[Fact, ...]:
+        """Every kind of fact about the entry with its source."""
+        own = {"settings": f"{self.sources['settings']} ({entry.source})"}
+        return tuple(
+            Fact(name, own.get(name, source), name not in entry.unchecked) for name, source in self.sources.items()
+        )
 
     def find(self, name: str) -> Entry | None:
         """The entry with this id or title; for a family's id its best one that is free of conditions, else its first."""

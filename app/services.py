@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from app.api_switch import ApiSwitch, Wanted
+from app.dialogs import Dialogs
 from app.download import Downloader
 from app.drafts import DraftStore
 from app.history import HistoryStore
@@ -39,6 +40,7 @@ class Services:
     orchestrator: Orchestrator
     keeper: Keeper
     api: ApiSwitch = field(default_factory=ApiSwitch)
+    dialogs: Dialogs = field(default_factory=Dialogs)
 
     @property
     def settings(self) -> Settings:

@@ -14,6 +14,7 @@ from app.cli.models import group, model_store
 from app.cli.show import Json
 
 if TYPE_CHECKING:
+    from app.catalogue import Entry
     from app.download import Downloader, DownloadNews, DownloadRecord
 
 LINE_EVERY = 5.0  # seconds between two lines in a pipe
@@ -53,14 +54,23 @@ def catalogue(as_json: Json = False) -> None:
     if as_json:
         sizes = ("download_bytes", "memory_bytes")
         show.data(
-            {"models": [each.model_dump(mode="json") | {key: getattr(each, key) for key in sizes} for each in entries]}
+            {
+                "sources": dict(read().sources),
+                "models": [
+                    each.model_dump(mode="json") | {key: getattr(each, key) for key in sizes} for each in entries
+                ],
+            }
         )
         return
     rows = [
-        (each.id, each.family, f"about {readable(each.download_bytes)}", each.licence.name, each.address)
+        (each.id, each.family, f"about {readable(each.download_bytes)}", _licence(each), each.address)
         for each in entries
     ]
-    show.table(("model", "family", "size", "licence (not checked)", "repository"), rows)
+    show.table(("model", "family", "size", "licence", "repository"), rows)
+
+
+def _licence(entry: Entry) -> str:
+    return entry.licence.name + (" (not checked)" if "licence" in entry.unchecked else "")
 
 
 @group.command("export")

@@ -60,6 +60,11 @@ class Running:
         return self._services
 
     @property
+    def only_here(self) -> bool:
+        """Whether nobody but this computer can open the page."""
+        return not self._options.listen
+
+    @property
     def ready(self) -> bool:
         """Whether the page is served."""
         return self._server is not None and not self._stopped

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app import last_resort
+from app.desktop.dialogs import ask_for
 from app.desktop.downloads import enable_downloads
 from app.desktop.instance import Instance
 from app.desktop.place import SMALLEST, Screen, WindowPlace, load_place, save_place
@@ -117,6 +118,8 @@ class Shell:
             self._window.load_html(problem(error, self._words, report))
             return
         if address:
+            if self._running.only_here:  # a page on another computer must not open dialogs on this one
+                self._running.services.dialogs.provide(lambda what: ask_for(self._window, self._words, what))
             self._window.load_url(address)
 
     def _on_resized(self, width: float, height: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from app.catalogue import Entry
+from app.catalogue import Entry, catalogue
 from app.download import DownloadNews, DownloadState
 from app.fitting import Facts, Fit, fit, fit_bytes, seconds
 from app.library.parts import PartChoice
@@ -82,7 +82,11 @@ def entry_view(entry: Entry, here: Facts, words: Words, known: bool) -> dict[str
         "size": words("catalogue.about", size=readable(entry.download_bytes)),
         "memory": words("catalogue.memory", size=readable(entry.memory_bytes)),
         "licence": entry.licence.name,
-        "licence_checked": "licence" not in entry.unchecked,
+        "unchecked": list(entry.unchecked),
+        "facts": [
+            {"name": words(f"fact.{each.name}"), "source": each.source, "checked": each.checked}
+            for each in catalogue().facts(entry)
+        ],
         "accept": entry.licence.accept,
         "commercial": entry.licence.commercial,
         "fit": str(verdict),

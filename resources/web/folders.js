@@ -4,6 +4,7 @@ import { h, button, replace } from "./dom.js";
 import { t } from "./words.js";
 import { get, post } from "./api.js";
 import { errorBelow } from "./downloads.js";
+import { pickers } from "./models.js";
 
 export function folderRows(place, changed) {
   const trouble = h("div", {});
@@ -41,5 +42,5 @@ function line(id, label, doing, value, act) {
   };
   return h("form", { class: "asked", onsubmit: go },
     h("label", { for: id }, label),
-    h("div", { class: "row" }, field, h("button", { type: "submit", class: "easel-button" }, doing)));
+    h("div", { class: "row" }, field, h("button", { type: "submit", class: "easel-button" }, doing), pickers(field, ["folder"])));
 }

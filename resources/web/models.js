@@ -176,7 +176,7 @@ function more() {
     h("div", { class: "row filters" }, search, kind, h("label", { class: "check" }, fitting, t("models.fitting"))),
     trouble, list,
     asked("address", "models.look-up", (address) => confirmDownload({ address })),
-    asked("import", "models.import.do", importFrom));
+    asked("import", "models.import.do", importFrom, { picks: ["model", "folder"] }));
   return section;
 }
 
@@ -186,10 +186,22 @@ export function entryCard(entry, trouble, { begin = null, label = t("catalogue.g
   return h("article", { class: "entry" },
     h("div", { class: "row" }, h(heading, {}, entry.title), h("span", { class: `fit ${entry.fit}` }, entry.fit_text)),
     h("p", {}, entry.summary),
-    h("p", { class: "kind" }, [entry.size, entry.memory, entry.estimate].filter(Boolean).join(" · ")),
-    h("p", { class: "kind" }, t("licence.label", { licence: entry.licence }), entry.licence_checked ? "" : ` (${t("catalogue.not-checked")})`),
+    h("p", { class: "kind" }, [marked(entry, entry.size, "sizes"), marked(entry, entry.memory, "memory"), entry.estimate].filter(Boolean).join(" · ")),
+    h("p", { class: "kind" }, marked(entry, t("licence.label", { licence: entry.licence }), "licence")),
+    origins(entry),
     notes.filter(Boolean).map((note) => h("p", { class: "note" }, note)),
     h("div", { class: "row" }, named(button(label, get_, { kind: entry.fit === "too-big" || !entry.known ? "" : "primary" }), t("catalogue.get.title", { title: entry.title }))));
+}
+
+// A fact that nobody compared with its source says so.
+function marked(entry, text, fact) {
+  return text && entry.unchecked.includes(fact) ? `${text} (${t("catalogue.not-checked")})` : text;
+}
+
+function origins(entry) {
+  const line = (fact) => h("li", {}, h("b", {}, fact.name), ` ${fact.source}`, fact.checked ? "" : ` (${t("catalogue.not-checked")})`);
+  return h("details", { class: "origins" }, h("summary", {}, t("catalogue.origins")),
+    h("p", { class: "path" }, entry.repository), h("ul", {}, entry.facts.map(line)));
 }
 
 function named(element, name) {
@@ -205,7 +217,7 @@ async function importFrom(path) {
 }
 
 // A line to write into, with what it is for and a button; errors come below it.
-export function asked(name, doing, act, { value = "", key = `models.${name}`, type = "text" } = {}) {
+export function asked(name, doing, act, { value = "", key = `models.${name}`, type = "text", picks = [] } = {}) {
   const id = `${key.replaceAll(".", "-")}-field`;
   const field = h("input", { type, id, value, autocomplete: "off", spellcheck: "false", "aria-describedby": `${id}-text` });
   const trouble = h("div", {});
@@ -223,8 +235,22 @@ export function asked(name, doing, act, { value = "", key = `models.${name}`, ty
   return h("form", { class: "asked", onsubmit: go },
     h("label", { for: id }, t(key)),
     h("p", { class: "hint", id: `${id}-text` }, t(`${key}.text`)),
-    h("div", { class: "row" }, field, h("button", { type: "submit", class: "easel-button" }, t(doing))),
+    h("div", { class: "row" }, field, h("button", { type: "submit", class: "easel-button" }, t(doing)), pickers(field, picks)),
     trouble);
+}
+
+// In the window, the system's own dialogs fill the field; a browser has none, and the path is written.
+export function pickers(field, picks) {
+  const place = h("span", { class: "row" });
+  const pick = async (what) => {
+    const { path } = await post("/models/pick", { what });
+    if (!path) return;
+    field.value = path;
+    field.form.requestSubmit();
+  };
+  const fill = ({ available }) => replace(place, available ? picks.map((what) => button(t(`models.pick.${what}`), () => pick(what).catch((error) => toast(error.message)))) : []);
+  if (picks.length) get("/models/pick").then(fill).catch(() => {});
+  return place;
 }
 
 // Folders and the token

@@ -76,7 +76,7 @@ function places(place, { show }) {
     found.elsewhere.map((each) => h("label", { class: "check" },
       h("input", { type: "checkbox", value: each.path, checked: true }), `${each.program}: ${each.path}`)),
     found.folders.filter((folder) => folder.removable).map((folder) => h("p", { class: "path" }, folder.path)),
-    asked("folders.add", "models.folders.add.do", async (path) => draw(await post("/models/folders", { add: [path] })), { key: "wizard.two.add" }));
+    asked("folders.add", "models.folders.add.do", async (path) => draw(await post("/models/folders", { add: [path] })), { key: "wizard.two.add", picks: ["folder"] }));
   get("/models/folders").then(draw).catch((error) => errorBelow(trouble, error));
   return nextButton(t("wizard.next"), async () => {
     const add = [...list.querySelectorAll("input:checked")].map((each) => each.value);
@@ -97,7 +97,7 @@ function choice(place, { show, close }) {
       const found = await post("/models/import", { path });
       if (found.models.length) await first(found.models[0].id, found.models[0].makes, close);
       return true;
-    }));
+    }, { picks: ["model", "folder"] }));
   const begin = (entry, card) => async () => {
     replace(trouble, h("p", { role: "status" }, t("download.asking")));
     card.setAttribute("aria-busy", "true");

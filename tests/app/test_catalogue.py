@@ -43,6 +43,10 @@ def test_every_entry_says_where_it_is_from_and_that_its_licence_was_not_checked(
         assert "licence" in entry.unchecked, entry.id
         assert {"width", "height", "steps"} <= set(entry.defaults), entry.id
         assert entry.makes == "image" or {"frames", "fps"} <= set(entry.defaults), entry.id
+        facts = {fact.name: fact for fact in catalogue().facts(entry)}
+        assert set(facts) == {"repository", "files", "sizes", "memory", "settings", "licence"}
+        assert all(len(fact.source) > 10 for fact in facts.values()) and entry.source in facts["settings"].source
+        assert {name for name, fact in facts.items() if not fact.checked} == set(entry.unchecked)
         assert entry.summary.endswith(".") and len(entry.summary) < 120, entry.id
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.paths import ROOT
+from app.paths import ROOT, STARTER
 from tests.desktop.conftest import OpenWindow
 
 READY = "document.documentElement.dataset.easelReady !== undefined"
@@ -64,6 +64,34 @@ def test_save_as_writes_the_same_file_where_the_person_says(
     (made,) = (open_window.home / "outputs").rglob("*.png")
     open_window.wait(lambda: target.stat().st_size == made.stat().st_size)
     assert target.read_bytes() == made.read_bytes()
+
+
+def test_a_model_is_imported_through_the_window_s_own_dialog(
+    open_window: OpenWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PySide6.QtWidgets import QFileDialog
+
+    open_window.until(READY)
+    open_window.page("document.querySelector('#tab-models-button').click()")
+    buttons = "[...document.querySelectorAll('.models-tab form:has(#models-import-field) button')]"
+    found = f"{buttons}.map(b => b.innerText)"
+    open_window.until(f"{found}.includes('Choose a folder') && {found}.includes('Choose a file')")
+    press = f"{buttons}.find(b => b.innerText === '%s').click()"
+    asked: list[str] = []
+
+    def nothing(*arguments: object, **_: object) -> tuple[str, str]:
+        asked.append(str(arguments[3]))
+        return "", ""
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", nothing)
+    open_window.page(press % "Choose a file")
+    open_window.wait(lambda: asked)
+    assert "*.safetensors" in asked[0]
+    assert open_window.page("document.querySelectorAll('.model-list .model').length") == 1
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_args, **_named: str(STARTER / "image"))
+    open_window.page(press % "Choose a folder")
+    open_window.until("document.querySelectorAll('.model-list .model').length === 2")
+    assert list((open_window.home / "data" / "models").rglob("model_index.json"))
 
 
 def test_the_folders_and_the_browser_open(open_window: OpenWindow) -> None:

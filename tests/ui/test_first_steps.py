@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,11 +17,13 @@ from playwright.sync_api import Browser, Page, expect
 from app.catalogue import catalogue
 from app.exchange import export_models
 from app.models import ModelStore
-from app.paths import STARTER, Paths
+from app.paths import ROOT, STARTER, Paths
 from app.settings import Settings, SettingsStore
 from tests.app.download.conftest import weights
+from tests.app.library import trees
 from tests.hub import Hub, Repository, Stored
 from tests.profile import used_profile
+from tests.promises.test_offline import can_leave_the_network
 from tests.ui.conftest import Easel, Screen, eventually
 from tests.ui.test_safety import serious
 
@@ -161,6 +165,42 @@ def test_without_a_server_there_is_a_card_and_the_starter_works(fresh: Easel, br
     expect(screen.page.locator("#image-prompt textarea")).to_have_value("a red apple")
     screen.page.keyboard.press("Control+Enter")
     screen.wait_for_pictures(1)
+
+
+def test_the_person_chooses_what_fills_a_part(fresh: Easel, browser: Browser, tmp_path: Path) -> None:
+    """A lone UNet with a VAE and a text encoder from a whole checkpoint; another VAE lies beside it."""
+    shelf = tmp_path / "shelf"
+    trees.put(
+        shelf, {"unet.safetensors": "UNet of 1.5", "whole.safetensors": "checkpoint of 1.5", "my.safetensors": "VAE"}
+    )
+    used_profile(fresh.home, model_folders=[str(shelf)])
+    page = opened(fresh, browser).page
+    page.click("#tab-models-button")
+    row = page.locator(".model-list .model", has=page.get_by_role("heading", name="unet"))
+    row.get_by_role("button", name="Details").click()
+    vae = page.get_by_role("dialog").get_by_label("VAE")
+    expect(vae).to_have_value("")
+    expect(vae.locator("option:checked")).to_contain_text("Automatic: " + str(shelf / "whole.safetensors"))
+    vae.select_option(str(shelf / "my.safetensors"))
+    eventually(
+        lambda: settings(fresh).model_parts == {str(shelf / "unet.safetensors"): {"vae": shelf / "my.safetensors"}}
+    )
+    page.keyboard.press("Escape")
+    row.get_by_role("button", name="Details").click()
+    expect(vae).to_have_value(str(shelf / "my.safetensors"))
+    vae.select_option("")
+    eventually(lambda: settings(fresh).model_parts.get(str(shelf / "unet.safetensors")) == {})
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not can_leave_the_network(), reason="needs unshare, and the right to use it")
+def test_where_there_is_no_network_the_steps_offer_import_and_the_starter(tmp_path: Path) -> None:
+    """Easel and the browser in a network namespace with loopback alone, the hub the usual one."""
+    command = ["unshare", "-n", "sh", "-c", 'ip link set lo up; exec "$@"', "sh", sys.executable, "-m"]
+    done = subprocess.run(
+        [*command, "tests.ui.without_network", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_models_tab(fresh: Easel, browser: Browser, hub: Hub, tiny: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from app import machine, system
 from app.bootstrap import model_roots
 from app.catalogue import catalogue
+from app.dialogs import Pick
 from app.exchange import import_models
 from app.fitting import facts, first_choices, offered
 from app.library import find_programs, recognise
@@ -37,6 +38,8 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/models/rescan", _rescan),
         route(desk, "/models/import", _import),
         route(desk, "/models/show", _show),
+        route(desk, "/models/pick", _can_pick, "GET"),
+        route(desk, "/models/pick", _pick),
         route(desk, "/models/parts", _parts),
         route(desk, "/models/default", _default),
         route(desk, "/wizard", _wizard, "GET"),
@@ -207,6 +210,19 @@ def _parts_of(desk: Desk, data: dict[str, Any]) -> list[dict[str, Any]]:
         services.change_settings(model_parts={**services.settings.model_parts, str(record.path): after})
         services.models.rescan()
     return [part_view(each, desk.words) for each in services.models.parts(record.path)]
+
+
+async def _can_pick(desk: Desk, request: Request) -> Response:
+    """Whether there is a window whose dialogs can be asked for a file or a folder."""
+    return JSONResponse({"available": desk.services.dialogs.available})
+
+
+async def _pick(desk: Desk, request: Request) -> Response:
+    """Let the person choose a model file or a folder in the window's own dialog; empty when they thought better of it."""
+    what = text(await body(request), "what")
+    if what not in set(Pick):
+        raise UserError("page-message-broken", why=f"{what[:40]!r} is nothing that can be chosen")
+    return JSONResponse({"path": await run_in_threadpool(desk.services.dialogs.ask, Pick(what))})
 
 
 async def _show(desk: Desk, request: Request) -> Response:
