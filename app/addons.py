@@ -10,6 +10,8 @@ from app.named_files import fitting, refuse_pickle
 from engines.api import (
     CONTROLNET,
     EMBEDDING,
+    IP_ADAPTER,
+    IP_ENCODER,
     VAE,
     GenerationRequest,
     Kind,
@@ -18,6 +20,7 @@ from engines.api import (
     UserError,
     check_upscaler,
     is_upscaler_model,
+    sees_for,
     upscaler_models_possible,
     used_loras,
 )
@@ -44,8 +47,19 @@ def addon_files(request: GenerationRequest, record: ModelRecord, models: ModelSt
         found[f"{VAE}{request.vae}"] = fitting(request.vae, Kind.VAE, record, models).path
     for use in request.controls:
         found[f"{CONTROLNET}{use.file}"] = fitting(use.file, Kind.CONTROLNET, record, models).path
+    for look in request.ip_adapters:
+        adapter = fitting(look.file, Kind.IP_ADAPTER, record, models).path
+        found |= {f"{IP_ADAPTER}{look.file}": adapter, f"{IP_ENCODER}{look.file}": eye_of(adapter, models)}
     found |= upscaler_files(request, models)
     return found
+
+
+def eye_of(adapter: Path, models: ModelStore) -> Path:
+    """The picture encoder that the IP-Adapter was made with. Raises `UserError("ip-encoder-unknown")` when there is none."""
+    for file in models.files(Kind.IMAGE_ENCODER):
+        if file.problem is None and file.path.is_file() and sees_for(adapter, file.path):
+            return file.path
+    raise UserError("ip-encoder-unknown", name=adapter.stem)
 
 
 def upscaler_files(request: GenerationRequest, models: ModelStore) -> dict[str, Path]:

@@ -12,6 +12,7 @@ UNKNOWN = {
     Kind.EMBEDDING: "embedding-unknown",
     Kind.CONTROLNET: "controlnet-unknown",
     Kind.VAE: "vae-unknown",
+    Kind.IP_ADAPTER: "ip-adapter-unknown",
 }
 
 

@@ -29,6 +29,7 @@ from engines.api import (
     UserError,
     default_schedule,
     families,
+    family,
     family_of,
     spelled_preparer,
     spelled_upscaler,
@@ -226,8 +227,27 @@ def _record(
     named = own.get("model") or (source and source.model) or (preset and preset.values.get("model"))
     if named:
         return models.get(str(named))
+    if preset is not None and preset.family:
+        return _of_family(models, preset)
     task = own.get("task") or (source and source.task) or (preset and preset.task)
     return _able(models, Task(task).drawn_as) if task in TASKS else models.default()
+
+
+def _of_family(models: ModelStore, preset: Preset) -> ModelRecord:
+    """The usual model if it is of the preset's family, or the first one that is and can do the task.
+
+    Raises `UserError("model-none-for-preset")` naming the family that is missing.
+    """
+    wanted = family(preset.family)
+    task = preset.task.drawn_as
+    found = [
+        record
+        for record in (models.default(), *models.all())
+        if record.family == wanted.id and task in family_of(record).tasks
+    ]
+    if not found:
+        raise UserError("model-none-for-preset", preset=preset.title, family=wanted.title, task=str(task))
+    return found[0]
 
 
 def _able(models: ModelStore, task: Task) -> ModelRecord:

@@ -15,6 +15,13 @@ def check_guides(request: GenerationRequest, family: EngineFamily, path_of: Call
         raise UserError("controls-not-for-family", family=family.title, able=able)
     if request.vae and (family.video is not None or not request.needs_model or "vae" not in family.parts):
         raise UserError("vae-not-for-family", family=family.title)
+    if request.ip_adapters and (not family.ip_adapters or not request.needs_model):
+        able = [each.title for each in families() if each.ip_adapters]
+        raise UserError("ip-adapters-not-for-family", family=family.title, able=able)
+    for look in request.ip_adapters:
+        if look.image is None:
+            raise UserError("ip-adapter-needs-picture", name=look.file)
+        picture_size(path_of(look.image))
     for use in request.controls:
         _check_control(use, request, path_of)
 

@@ -28,7 +28,20 @@ from engines.media.video_read import VideoFacts, frame_size, is_video, last_fram
 from engines.media.video_save_as import save_video_as
 from engines.media.video_write import check_encoder
 from engines.messages import Message, languages, use_language
-from engines.options import CONTROLNET, EMBEDDING, VAE, ControlUse, Hires, LoraUse, Masking, Outpaint, Tiles
+from engines.options import (
+    CONTROLNET,
+    EMBEDDING,
+    IP_ADAPTER,
+    IP_ENCODER,
+    VAE,
+    ControlUse,
+    Hires,
+    IpAdapterUse,
+    LoraUse,
+    Masking,
+    Outpaint,
+    Tiles,
+)
 from engines.preparers import PREPARERS, spelled_preparer
 from engines.prompt import (
     is_dynamic,
@@ -78,6 +91,8 @@ __all__ = [
     "EMBEDDING",
     "GUIDE_FIELDS",
     "INPUT_FIELDS",
+    "IP_ADAPTER",
+    "IP_ENCODER",
     "LATENT_FILTERS",
     "PIXEL_FILTERS",
     "PREPARERS",
@@ -103,6 +118,7 @@ __all__ = [
     "Identified",
     "ImageFormat",
     "InternalError",
+    "IpAdapterUse",
     "Kind",
     "Limits",
     "LoraUse",
@@ -160,6 +176,7 @@ __all__ = [
     "read_metadata_of",
     "sampler_rows",
     "save_video_as",
+    "sees_for",
     "settle",
     "spelled_preparer",
     "spelled_upscaler",
@@ -232,6 +249,16 @@ def embedding_shape(path: Path) -> tuple[int, int]:
     """How many vectors an embedding's file has, and how many numbers each. Raises `UserError` for a file that is none."""
     shapes = [(1, *info.shape) for info in read_weights_header(path).tensors.values() if info.shape]
     return max(((shape[-2], shape[-1]) for shape in shapes), default=(0, 0))
+
+
+def sees_for(adapter: Path, encoder: Path) -> bool:
+    """Whether the picture encoder gives the IP-Adapter what it wants; asked of both headers. Raises `UserError`."""
+    wanted = {name: info.shape[-1] for name, info in read_weights_header(adapter).tensors.items() if info.shape}
+    given = {name: info.shape for name, info in read_weights_header(encoder).tensors.items()}
+    if (parts := wanted.get("image_proj.proj_in.weight")) is not None:
+        return given.get("vision_model.pre_layrnorm.weight") == (parts,)
+    whole = wanted.get("image_proj.proj.weight", wanted.get("image_proj.proj.0.weight"))
+    return given.get("visual_projection.weight", (0,))[0] == whole
 
 
 def local_engine() -> EngineInterface:

@@ -216,6 +216,7 @@ class EngineFamily:
     that stand in for single files have.
 
     `control` is a key of `engines.pipeline.controls`: how ControlNets are made for the denoiser; None where it takes none.
+    `ip_adapters` says whether the denoiser is a UNet that takes IP-Adapters.
 
     `video` are the rules of a family that makes videos. `part_modules` names the module of classes of parts that are not
     where such classes usually are.
@@ -240,6 +241,7 @@ class EngineFamily:
     memory: MemoryFigures
     tiny: TinyProfile
     control: str | None = None
+    ip_adapters: bool = False
     engine: str = "engines.pipeline.engine:DiffusersEngine"
     guidance: Guidance = Guidance()
     second_denoiser: str | None = None

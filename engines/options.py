@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 EMBEDDING = "embedding:"
 CONTROLNET = "controlnet:"
 VAE = "vae:"
+IP_ADAPTER = "ip-adapter:"
+IP_ENCODER = "ip-encoder:"
 
 
 class Option(BaseModel):
@@ -42,6 +44,18 @@ class ControlUse(Option):
 
     def with_image(self, image: str | None) -> Self:
         """A copy that follows another picture."""
+        return self.model_copy(update={"image": image})
+
+
+class IpAdapterUse(Option):
+    """An IP-Adapter by the name of its file, the picture that it looks at, and how much that counts."""
+
+    file: str = Field(min_length=1, max_length=300, description="the file's name without its ending")
+    image: str | None = Field(default=None, description="the picture whose look, style or subject is taken over")
+    weight: float = Field(default=0.7, ge=0, le=2, description="how much it counts beside the words; 0 switches it off")
+
+    def with_image(self, image: str | None) -> Self:
+        """A copy that looks at another picture."""
         return self.model_copy(update={"image": image})
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engines.options import ControlUse, Hires, LoraUse, Masking, Outpaint, Tiles
+from engines.options import ControlUse, Hires, IpAdapterUse, LoraUse, Masking, Outpaint, Tiles
 
 SEED_MAX = 2**32 - 1  # the range that A1111 and the infotext readers know
 
@@ -33,7 +33,7 @@ INPUT_FIELDS = (
 )  # fields of a request that name a file
 
 
-GUIDE_FIELDS = ("controls",)  # fields of a request whose entries each look at a picture
+GUIDE_FIELDS = ("controls", "ip_adapters")  # fields of a request whose entries each look at a picture
 
 
 class VideoFormat(StrEnum):
@@ -180,6 +180,9 @@ class GenerationRequest(BaseModel):
     vae: str = Field(default="", max_length=300, description="a VAE by the name of its file; empty for the model's own")
     controls: tuple[ControlUse, ...] = Field(
         default=(), max_length=4, description="ControlNets: pictures whose edges, depth or poses are followed"
+    )
+    ip_adapters: tuple[IpAdapterUse, ...] = Field(
+        default=(), max_length=4, description="IP-Adapters: pictures whose look is taken over"
     )
     masking: Masking | None = Field(default=None, description="how the mask is understood")
     outpaint: Outpaint | None = Field(default=None, description="pixels to add around the picture")

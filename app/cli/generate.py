@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +48,14 @@ Controls = Annotated[
         help="A ControlNet: file=NAME,image=room.png,prepare=canny,weight=0.8,start=0,end=1; repeatable.",
     ),
 ]
+IpAdapters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ip-adapter",
+        metavar="file=NAME,…",
+        help="An IP-Adapter: file=NAME,image=portrait.png,weight=0.7; repeatable.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="A folder, or a file: .png, .jpg, .webp, .avif; for videos .webm, .mp4, .gif, .webp."),
@@ -73,6 +82,7 @@ def generate(
     settings: Sets = None,
     loras: Loras = None,
     controls: Controls = None,
+    ip_adapters: IpAdapters = None,
     init_image: InitImage = None,
     mask: Mask = None,
     last_image: LastImage = None,
@@ -104,6 +114,7 @@ def generate(
         "seed": seed,
         "loras": [lora_use(text) for text in loras] if loras else None,
         "controls": [control_use(text) for text in controls] if controls else None,
+        "ip_adapters": [ip_adapter_use(text) for text in ip_adapters] if ip_adapters else None,
     }
     values |= {name: value for name, value in named.items() if value is not None}
     place = check_out(out)
@@ -262,19 +273,33 @@ def lora_use(text: str) -> dict[str, Any]:
 
 
 def control_use(text: str) -> dict[str, Any]:
-    """The values of "file=NAME,image=PATH,…"; a name alone is the file's. Raises `UserError("control-malformed")`."""
-    from engines.api import ControlUse, UserError
+    """The values of "file=NAME,image=PATH,…" for a ControlNet. Raises `UserError("control-malformed")`."""
+    from engines.api import ControlUse
+
+    return _use(text, ControlUse.model_fields, "control-malformed")
+
+
+def ip_adapter_use(text: str) -> dict[str, Any]:
+    """The same for an IP-Adapter. Raises `UserError("ip-adapter-malformed")`."""
+    from engines.api import IpAdapterUse
+
+    return _use(text, IpAdapterUse.model_fields, "ip-adapter-malformed")
+
+
+def _use(text: str, fields: Mapping[str, Any], code: str) -> dict[str, Any]:
+    """Values with commas between them; one without a name is the file's."""
+    from engines.api import UserError
 
     values: dict[str, Any] = {}
     for part in text.split(","):
         name, sign, value = part.partition("=")
         name = name.strip() if sign else "file"
         value = value if sign else part
-        if name not in ControlUse.model_fields or name in values or not value.strip():
-            raise UserError("control-malformed", text=text)
+        if name not in fields or name in values or not value.strip():
+            raise UserError(code, text=text)
         values[name] = value.strip()
     if "file" not in values:
-        raise UserError("control-malformed", text=text)
+        raise UserError(code, text=text)
     if "image" in values:
         values["image"] = _absolute(Path(values["image"]))
     return values

@@ -9,15 +9,18 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from engines.api import INPUT_FIELDS, GenerationRequest, Task, UserError
+from engines.api import GUIDE_FIELDS, INPUT_FIELDS, GenerationRequest, Task, UserError
 
 SCHEMA_VERSION = 2
 # What makes one picture this picture, and no preset's business.
-NOT_IN_PRESETS = {"task", "texts", "seed", *INPUT_FIELDS}
+NOT_IN_PRESETS = {"task", "texts", "seed", *INPUT_FIELDS, *GUIDE_FIELDS}
 
 
 class Preset(BaseModel):
-    """A named set of values. `id` is the file's place, "text-to-image/draft"; `values` are fields of the request."""
+    """A named set of values. `id` is the file's place, "text-to-image/draft"; `values` are fields of the request.
+
+    `family` is the id of the family that it was made for: then a model of that family is taken when nobody names one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +29,7 @@ class Preset(BaseModel):
     title: str = Field(min_length=1, max_length=80)
     description: str = Field(default="", max_length=400)
     task: Task = Task.TEXT_TO_IMAGE
+    family: str = Field(default="", max_length=64)
     values: dict[str, Any] = Field(default_factory=dict)
     bundled: bool = Field(default=False, exclude=True)
 

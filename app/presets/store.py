@@ -72,11 +72,16 @@ class PresetStore:
         except ValidationError as error:
             raise UserError("preset-broken", name=path.name, why=_first(error)) from error
 
-    def new(self, title: str, task: Task, values: Mapping[str, Any], description: str = "") -> Preset:
+    def new(self, title: str, task: Task, values: Mapping[str, Any], description: str = "", family: str = "") -> Preset:
         """A preset of the person's own under a free id made of its title; not saved yet. Raises `UserError`."""
         try:
             return Preset(
-                id=self._free_id(task, title), title=title, description=description, task=task, values=dict(values)
+                id=self._free_id(task, title),
+                title=title,
+                description=description,
+                task=task,
+                family=family,
+                values=dict(values),
             )
         except ValidationError as error:
             raise UserError("preset-broken", name=title, why=_first(error)) from error
@@ -85,7 +90,7 @@ class PresetStore:
         """A saved copy that can be changed; `mark` is put behind its title, "copy" for instance."""
         original = self.get(name)
         title = f"{original.title[:60]} ({mark})"
-        copy = self.new(title, original.task, original.values, original.description)
+        copy = self.new(title, original.task, original.values, original.description, original.family)
         self.save(copy)
         if (thumbnail := self.thumbnail(original.id)) is not None:
             self.save_thumbnail(copy.id, thumbnail.read_bytes())
@@ -98,7 +103,7 @@ class PresetStore:
             path.parent.mkdir()
             path.write_bytes(data)
             found = self.validate(path)
-        preset = self.new(found.title, found.task, found.values, found.description)
+        preset = self.new(found.title, found.task, found.values, found.description, found.family)
         self.save(preset)
         return preset
 

@@ -27,6 +27,7 @@ from app.ui.guides import GuideControls
 from app.ui.html import mount
 from app.ui.notices import notice
 from app.ui.pass_controls import PASSES, SHOWING, with_option
+from app.ui.style_picker import StylePicker
 from app.ui.words import Words
 from app.wishes import Quality, Shape
 from engines.api import (
@@ -98,6 +99,7 @@ class GenerationForm:
                 lines=2,
                 elem_id=f"{self._tab}-negative",
             )
+        self.styles = StylePicker(self._services, words, self._tab, lambda: self.draft, self._keep)
         self._build_buttons()
         mount("presets", self._tab)
         self._build_wishes()
@@ -238,8 +240,9 @@ class GenerationForm:
             component.input(partial(self._set_by_hand, name), component, outputs, **QUIET)
         if self.loras is not None:
             self.loras.input(self._loras_chosen, self.loras, None, **QUIET)
+        texts = [self.prompt, self.negative]
+        self.styles.wire(texts, self._notice, self._guarded, QUIET)
         if self.guides is not None:
-            texts = [self.prompt, self.negative]
             self.guides.wire(structural, self._after_choice, texts, self._notice, self._guarded, QUIET)
         typed = {
             "prompt": self.prompt,
@@ -271,7 +274,7 @@ class GenerationForm:
         player = [] if self.player is None else [self.player]
         pictures = [self.picture, self.canvas, *self._films.values(), *player]
         loras = [] if self.loras is None else [self.loras]
-        more = [*loras, *([] if self.guides is None else self.guides.components)]
+        more = [self.styles.component, *loras, *([] if self.guides is None else self.guides.components)]
         return [self.task, *pictures, self.shape, self.quality, self.model, *self.controls.values(), self.said, *more]
 
     @property
@@ -419,7 +422,7 @@ class GenerationForm:
             for record in self._services.models.all()
             if set(family_of(record).tasks) & set(self._tasks)
         ]
-        return {
+        updates = {
             self.task: gr.update(value=str(draft.task)),
             self.picture: self._picture_update(draft, pictures),
             self.canvas: self._canvas_update(draft, pictures),
@@ -428,8 +431,10 @@ class GenerationForm:
             self.quality: gr.update(value=str(draft.quality)),
             self.model: gr.update(choices=models, value=resolved.record.id),
             **self._control_updates(situation),
+            self.styles.component: self.styles.update(),
             **({} if self.guides is None else self.guides.updates(situation, pictures)),
         }
+        return {component: updates[component] for component in self._structural}
 
     def _film_updates(self, draft: Draft, found: EngineFamily, anew: bool) -> Updates:
         ends = draft.task is Task.IMAGE_TO_VIDEO and found.video is not None and found.video.last_image

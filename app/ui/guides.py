@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,55 +15,68 @@ from app.ui.controls import Situation
 from app.ui.words import Words
 from engines.api import PREPARERS, EaselError, Kind
 
-SLOTS = 2  # ControlNets that the page offers; command line and API take four
-NUMBERS = {"weight": (0.0, 2.0, 1.0), "start": (0.0, 1.0, 0.0), "end": (0.0, 1.0, 1.0)}  # low, high, usual
+NUMBERS = {"weight": (0.0, 2.0), "start": (0.0, 1.0), "end": (0.0, 1.0)}  # low and high
 Updates = dict[Any, Any]
 
 
-class ControlSlot:
-    """The components of one ControlNet; `place` is its place in the request's list."""
+@dataclass(frozen=True)
+class Guide:
+    """A kind of guide: its field of the request, the kind of its files, its texts, and the values that it has."""
 
-    def __init__(self, words: Words, tab: str, place: int) -> None:
-        self.place = place
-        self.file = gr.Dropdown(
-            [], label=words("control.file"), info=words("control.file.info"), elem_id=f"{tab}-control-{place}"
-        )
+    field: str
+    kind: Kind
+    texts: str
+    prepares: bool
+    usual: Mapping[str, float]
+    slots: int  # that the page offers; command line and API take four
+
+
+GUIDES = (
+    Guide("controls", Kind.CONTROLNET, "control", True, {"weight": 1.0, "start": 0.0, "end": 1.0}, 2),
+    Guide("ip_adapters", Kind.IP_ADAPTER, "look", False, {"weight": 0.7}, 1),
+)
+
+
+class Slot:
+    """The components of one guide; `place` is its place in the request's list."""
+
+    def __init__(self, words: Words, tab: str, guide: Guide, place: int) -> None:
+        self.guide, self.place, self._words = guide, place, words
+        name, mark = guide.texts, f"{tab}-{guide.texts}-{place}"
+        self.file = gr.Dropdown([], label=words(f"{name}.file"), info=words(f"{name}.file.info"), elem_id=mark)
         self.picture = gr.Image(
             type="filepath",
             image_mode=None,
             sources=["upload", "clipboard"],
-            label=words("control.image"),
+            label=words(f"{name}.image"),
             height=180,
             visible=False,
-            elem_id=f"{tab}-control-{place}-picture",
+            elem_id=f"{mark}-picture",
             buttons=[],
         )
-        choices = [(words(f"control.prepare.{name}"), name) for name in PREPARERS]
-        self.prepare = gr.Dropdown(choices, value="none", label=words("control.prepare"), visible=False)
-        self.numbers = {
-            name: gr.Slider(low, high, usual, step=0.05, label=words(f"control.{name}"), visible=False)
-            for name, (low, high, usual) in NUMBERS.items()
-        }
+        choices = [(words(f"control.prepare.{each}"), each) for each in PREPARERS]
+        prepare = gr.Dropdown(choices, value="none", label=words("control.prepare"), visible=False)
+        self.values: dict[str, Any] = {"prepare": prepare} if guide.prepares else {}
+        for each, usual in guide.usual.items():
+            low, high = NUMBERS[each]
+            self.values[each] = gr.Slider(low, high, usual, step=0.05, label=words(f"{name}.{each}"), visible=False)
 
     @property
     def components(self) -> list[Any]:
         """All of them."""
-        return [self.file, self.picture, self.prepare, *self.numbers.values()]
+        return [self.file, self.picture, *self.values.values()]
 
-    def updates(self, uses: list[dict[str, Any]], files: list[str], picture: Any, none: str) -> Updates:
-        """What they must look like for the draft's `uses`; `files` are the ControlNets that fit the model."""
+    def updates(self, uses: list[dict[str, Any]], files: list[str], picture: Any) -> Updates:
+        """What they must look like for the draft's `uses`; `files` are those that fit the model."""
         use = uses[self.place] if self.place < len(uses) else {}
         chosen, offered = bool(use), bool(files) and self.place <= len(uses)
         names = list(dict.fromkeys([*files, *([use["file"]] if use else [])]))
-        choices = [(none, ""), *((name, name) for name in names)]
+        choices = [(self._words("control.none"), ""), *((name, name) for name in names)]
+        usual: dict[str, Any] = {"prepare": "none", **self.guide.usual}
         return {
             self.file: gr.update(choices=choices, value=use.get("file", ""), visible=offered),
             self.picture: gr.update(visible=chosen, **picture),
-            self.prepare: gr.update(value=use.get("prepare", "none"), visible=chosen),
-            **{
-                slider: gr.update(value=use.get(name, NUMBERS[name][2]), visible=chosen)
-                for name, slider in self.numbers.items()
-            },
+            **{each: gr.update(value=use.get(name, usual[name]), visible=chosen) for name, each in self.values.items()},
         }
 
 
@@ -80,7 +94,7 @@ class GuideControls:
             self.into_prompt = gr.Button(words("embedding.prompt"), size="sm", visible=False)
             self.into_negative = gr.Button(words("embedding.negative"), size="sm", visible=False)
         self.vae = gr.Dropdown([], label=words("field.vae"), info=words("field.vae.info"), visible=False)
-        self.slots = [ControlSlot(words, tab, place) for place in range(SLOTS)]
+        self.slots = [Slot(words, tab, guide, place) for guide in GUIDES for place in range(guide.slots)]
 
     @property
     def components(self) -> list[Any]:
@@ -108,11 +122,11 @@ class GuideControls:
             lambda name: self._keep(self._draft().with_value("vae", name or None)) and None, self.vae, None, **quiet
         )
         for slot in self.slots:
-            slot.file.input(partial(self._chosen, slot.place, after), slot.file, structural, **quiet)
-            slot.picture.input(partial(self._pictured, slot.place), slot.picture, notice, **quiet)
-            slot.picture.clear(partial(self._pictured, slot.place, None), None, notice, **quiet)
-            for name, component in {"prepare": slot.prepare, **slot.numbers}.items():
-                component.input(partial(self._set, slot.place, name), component, None, **quiet)
+            slot.file.input(partial(self._chosen, slot, after), slot.file, structural, **quiet)
+            slot.picture.input(partial(self._pictured, slot), slot.picture, notice, **quiet)
+            slot.picture.clear(partial(self._pictured, slot, None), None, notice, **quiet)
+            for name, component in slot.values.items():
+                component.input(partial(self._set, slot, name), component, None, **quiet)
 
     def updates(self, situation: Situation, pictures: bool) -> Updates:
         """What everything must look like; pictures are sent again only when `pictures` says so."""
@@ -121,11 +135,12 @@ class GuideControls:
         seen = {component: gr.update(visible=bool(words)) for component in (self.into_prompt, self.into_negative)}
         found: Updates = {self.embedding: gr.update(choices=words, visible=bool(words)), **seen}
         found[self.vae] = self._vae_update(situation)
-        able = family.control is not None and situation.request.needs_model
-        names = [file.name for file in self._files(Kind.CONTROLNET, family.id)] if able else []
+        able = {"controls": family.control is not None, "ip_adapters": family.ip_adapters}
         for slot in self.slots:
-            picture = {"value": self._shown(slot.place)} if pictures else {}
-            found |= slot.updates(self._uses() if able else [], names, picture, self._words("control.none"))
+            takes = able[slot.guide.field] and situation.request.needs_model
+            names = [file.name for file in self._files(slot.guide.kind, family.id)] if takes else []
+            picture = {"value": self._shown(slot)} if pictures else {}
+            found |= slot.updates(self._uses(slot.guide) if takes else [], names, picture)
         return found
 
     def _vae_update(self, situation: Situation) -> Any:
@@ -138,46 +153,46 @@ class GuideControls:
     def _files(self, kind: Kind, family: str) -> Any:
         return self._services.models.files(kind, family)
 
-    def _uses(self) -> list[dict[str, Any]]:
-        uses = self._draft().values.get("controls")
+    def _uses(self, guide: Guide) -> list[dict[str, Any]]:
+        uses = self._draft().values.get(guide.field)
         return [dict(use) for use in uses] if isinstance(uses, list | tuple) else []
 
-    def _shown(self, place: int) -> str | None:
-        uses = self._uses()
-        image = uses[place].get("image") if place < len(uses) else None
+    def _shown(self, slot: Slot) -> str | None:
+        uses = self._uses(slot.guide)
+        image = uses[slot.place].get("image") if slot.place < len(uses) else None
         try:
             return str(self._services.inputs.path_of(image)) if image else None
         except EaselError:  # a picture that is gone: sending the wish says it
             return None
 
-    def _chosen(self, place: int, after: Callable[[], list[Any]], name: str | None) -> list[Any]:
-        uses = self._uses()
-        if name and place < len(uses):
-            uses[place]["file"] = name
+    def _chosen(self, slot: Slot, after: Callable[[], list[Any]], name: str | None) -> list[Any]:
+        uses = self._uses(slot.guide)
+        if name and slot.place < len(uses):
+            uses[slot.place]["file"] = name
         elif name:
             uses.append({"file": name})
         else:
-            uses[place : place + 1] = []
-        self._keep_uses(uses)
+            uses[slot.place : slot.place + 1] = []
+        self._keep_uses(slot.guide, uses)
         return after()
 
-    def _set(self, place: int, name: str, value: Any) -> None:
-        uses = self._uses()
-        if place < len(uses) and value is not None:
-            uses[place][name] = value
-            self._keep_uses(uses)
+    def _set(self, slot: Slot, name: str, value: Any) -> None:
+        uses = self._uses(slot.guide)
+        if slot.place < len(uses) and value is not None:
+            uses[slot.place][name] = value
+            self._keep_uses(slot.guide, uses)
 
-    def _pictured(self, place: int, path: str | None) -> Any:
-        return self._guarded(lambda: self._take_picture(place, path)) or gr.skip()
+    def _pictured(self, slot: Slot, path: str | None) -> Any:
+        return self._guarded(lambda: self._take_picture(slot, path)) or gr.skip()
 
-    def _take_picture(self, place: int, path: str | None) -> None:
-        uses = self._uses()
-        if place < len(uses):
-            uses[place]["image"] = self._services.inputs.keep(path, "image") if path else None
-            self._keep_uses(uses)
+    def _take_picture(self, slot: Slot, path: str | None) -> None:
+        uses = self._uses(slot.guide)
+        if slot.place < len(uses):
+            uses[slot.place]["image"] = self._services.inputs.keep(path, "image") if path else None
+            self._keep_uses(slot.guide, uses)
 
-    def _keep_uses(self, uses: list[dict[str, Any]]) -> None:
-        self._keep(self._draft().with_value("controls", uses or None))
+    def _keep_uses(self, guide: Guide, uses: list[dict[str, Any]]) -> None:
+        self._keep(self._draft().with_value(guide.field, uses or None))
 
     def _put(self, field: str, name: str | None) -> tuple[str, str]:
         """The embedding's name at the end of the words."""

@@ -137,6 +137,7 @@ FAMILY = EngineFamily(
     tiny=_tiny(4),
     denoiser="unet",
     control="unet",
+    ip_adapters=True,
     text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),
     changes={
         "inpaint": {

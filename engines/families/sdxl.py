@@ -197,6 +197,7 @@ FAMILY = EngineFamily(
     tiny=TINY,
     denoiser="unet",
     control="unet",
+    ip_adapters=True,
     text=TextRules(WORDS, weights=True, clips=(Clip(layer=2, vectors="clip_l"), SECOND_ENCODER)),
     options=("force_zeros_for_empty_prompt", "requires_aesthetics_score"),
     pipeline_arguments={"add_watermarker": False},

@@ -39,6 +39,7 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
         "Emphasis": str(request.emphasis) if request.emphasis is not Emphasis.ORIGINAL else None,
         **_passes(request),
         **_controls(request),
+        **_looks(request),
         "Lora hashes": lora_hashes(record),
         "TI hashes": _hashes(record, EMBEDDING),
         "RNG": "CPU",
@@ -121,6 +122,14 @@ def _controls(request: GenerationRequest) -> dict[str, str]:
             )
         )
         for place, use in enumerate(request.controls)
+    }
+
+
+def _looks(request: GenerationRequest) -> dict[str, str]:
+    """IP-Adapters; other programs have no common word for them."""
+    return {
+        f"IP-Adapter {place}": f"Model: {_name(use.file)}, Weight: {_number(use.weight)}"
+        for place, use in enumerate(request.ip_adapters)
     }
 
 

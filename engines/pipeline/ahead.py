@@ -31,6 +31,7 @@ def together(request: GenerationRequest, family: EngineFamily, first: int) -> li
     group = [request.image(index) for index in range(first, last)]
     plain = request.task is Task.TEXT_TO_IMAGE and request.hires is None and family.text.weights
     alike = len({(each.prompt, each.negative_prompt) for each in group}) == 1
+    plain = plain and not request.ip_adapters
     return group if plain and alike and len(group) > 1 else []
 
 

@@ -28,6 +28,7 @@ from engines.pipeline.encode import Conditions, TextEncodings, text_notes
 from engines.pipeline.guides import Guides
 from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
 from engines.pipeline.latents import LatentSpace, create_space
+from engines.pipeline.looks import Looks
 from engines.pipeline.loras import LoraStack
 from engines.pipeline.passes import Pass, Plan, make_plan
 from engines.pipeline.passes.soft import SoftBlend
@@ -67,6 +68,8 @@ class DiffusersEngine:
         self._tiled = False  # whether the plan of this job decodes in tiles
         self._guides: Guides | None = None
         self._vaes: VaeChoice | None = None
+        self._looks: Looks | None = None
+        self._seen: dict[str, Any] = {}  # what the IP-Adapters in use saw, as the pipeline takes it
         self._previewer = Previewer(family.latent)
         self._rescuing = False  # whether everything is in float32 for the moment
 
@@ -80,6 +83,7 @@ class DiffusersEngine:
         self._record, self._placement = record, placement
         self._encodings = TextEncodings(self.family, placement.device)
         self._vaes = VaeChoice(self._parts.get("vae"), placement.device)
+        self._looks = Looks(self.family, placement.device, placement.torch_dtype(self.family.denoiser))
         self._guides = Guides(self.family, placement.device, placement.torch_dtype(self.family.denoiser))
 
     def warm_up(self) -> None:
@@ -241,6 +245,8 @@ class DiffusersEngine:
         self._lora_hashes = self._loras.use(pipe, uses, ctx.files)
         if self._encodings is not None:
             self._encodings.embeddings = Embeddings(ctx.files)
+        if self._looks is not None:
+            self._seen = self._looks.use(pipe, request, ctx)
         words = self._loras.words
         if words != self._words and self._encodings is not None:
             self._encodings.clear()
@@ -290,7 +296,11 @@ class DiffusersEngine:
             return start.latents
         generator = torch.Generator("cpu").manual_seed(one_pass.seed)
         pictures = one_pass.pictures(start.carried)
-        arguments = {**encoding.arguments, **call_arguments(pipe, self.family, one_pass.request, pictures)}
+        arguments = {
+            **encoding.arguments,
+            **call_arguments(pipe, self.family, one_pass.request, pictures),
+            **self._seen,
+        }
         see = self._previewer.of(self._space(one_pass.request))
         soft = SoftBlend(one_pass.soft_mask) if one_pass.soft_mask is not None else None
         hooks = StepHooks(pipe, self._denoisers, generator, ctx, start, images, see, *steps, soft)

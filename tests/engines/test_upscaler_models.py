@@ -22,7 +22,7 @@ from engines.upscalers import upscaler_models_possible
 
 from .test_engine import make
 
-FEATURES, GROWTH = 8, 4
+FEATURES, GROWTH = 8, 32  # spandrel reads the features from the file; the growth is always 32
 
 
 def esrgan(path: Path) -> Path:

@@ -16,10 +16,10 @@ from app.presets.store import PresetStore
 from app.resolve import resolve
 from app.ui.routes import Desk, body, route, text
 from app.ui.words import Words
-from engines.api import GenerationRequest, UserError
+from engines.api import GUIDE_FIELDS, GenerationRequest, UserError
 
 LARGEST = 100_000  # bytes of a preset file; ours have 300
-NOT_SAVED = frozenset({"task", "seed", "init_image", "mask", "prompt", "negative_prompt", "model"})
+NOT_SAVED = frozenset({"task", "seed", "init_image", "mask", "prompt", "negative_prompt", "model", *GUIDE_FIELDS})
 
 
 def routes(desk: Desk) -> list[Route]:

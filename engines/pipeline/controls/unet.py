@@ -24,8 +24,13 @@ class UnetControl:
             raise ValueError("it is a union of several ControlNets, and Easel does not take those yet")
         if "lora_controlnet" in tensors:
             raise ValueError("it is a Control-LoRA, and Easel does not take those yet")
-        with torch.device("meta"):
-            net = ControlNetModel.from_unet(denoiser, load_weights_from_unet=False)
+        kind = denoiser.config.encoder_hid_dim_type
+        denoiser.config.encoder_hid_dim_type = None  # an IP-Adapter that is on it is no business of the network's
+        try:
+            with torch.device("meta"):
+                net = ControlNetModel.from_unet(denoiser, load_weights_from_unet=False)
+        finally:
+            denoiser.config.encoder_hid_dim_type = kind
         if OWN_NAMES not in tensors:
             tensors = convert_controlnet_checkpoint(tensors, dict(net.config))
         channels = tensors["conv_in.weight"].shape[1]

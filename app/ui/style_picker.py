@@ -1,0 +1,55 @@
+"""A list of styles beside the words: choosing one puts its words around them, where everybody can see and change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from app.drafts import Draft
+from app.services import Services
+from app.styles import Style, StyleStore
+from app.ui.words import Words
+from engines.api import EaselError
+
+
+class StylePicker:
+    """One dropdown, seen where there are styles. `draft` gives the tab's draft, `keep` keeps a changed one."""
+
+    def __init__(
+        self, services: Services, words: Words, tab: str, draft: Callable[[], Draft], keep: Callable[[Draft], Draft]
+    ) -> None:
+        self._services, self._draft, self._keep = services, draft, keep
+        self.component = gr.Dropdown(
+            [], label=words("form.style"), info=words("form.style.info"), visible=False, elem_id=f"{tab}-style"
+        )
+
+    def wire(
+        self, texts: list[Any], notice: Any, guarded: Callable[[Callable[[], object]], str], quiet: dict[str, Any]
+    ) -> None:
+        """Connect it; `texts` are prompt and negative prompt, `notice` shows what `guarded` says of an error."""
+
+        def chosen(name: str | None) -> list[Any]:
+            problem = guarded(lambda: self._put(name)) if name else ""
+            draft = self._draft()
+            return [draft.prompt, draft.negative_prompt, None, problem or gr.skip()]
+
+        self.component.input(chosen, self.component, [*texts, self.component, notice], **quiet)
+
+    def update(self) -> Any:
+        """What makes it show the styles of now."""
+        names = [style.name for style in self._styles()]
+        return gr.update(choices=names, value=None, visible=bool(names))
+
+    def _styles(self) -> tuple[Style, ...]:
+        try:
+            return StyleStore(self._services.paths.styles).all()
+        except EaselError:  # a broken file of styles is no reason to show no form
+            return ()
+
+    def _put(self, name: str) -> None:
+        draft = self._draft()
+        store = StyleStore(self._services.paths.styles)
+        prompt, negative = store.apply([name], draft.prompt, draft.negative_prompt)
+        self._keep(draft.with_(prompt=prompt, negative_prompt=negative))
