@@ -76,13 +76,15 @@ def class_modules(library: str) -> set[str]:
     module = importlib.import_module(library)
     names = _names_in_use()
     if library == "transformers":
-        names |= set(_names_for("diffusers", library))
+        names |= set(_names_for(hidden_imports("diffusers"), library))
+        # Whatever loads a LoRA imports all of it, and with it a class of a language model that nothing here uses.
+        names |= set(_names_for(modules_below("peft"), library))
     return {found for name in names if (found := _module_of(module, name))}
 
 
-def _names_for(user: str, library: str) -> Iterator[str]:
-    """What the modules of one library that we need import of another one by name."""
-    for module in hidden_imports(user):
+def _names_for(modules: Iterable[str], library: str) -> Iterator[str]:
+    """What these modules import of another library by name."""
+    for module in modules:
         top, *rest = module.split(".")
         tree = ast.parse(_file_of(package_folder(top).joinpath(*rest)).read_text(encoding="utf-8"))
         for node in ast.walk(tree):

@@ -9,6 +9,7 @@ import { asked, entryCard, useModel } from "./models.js";
 import { downloadList, errorBelow } from "./downloads.js";
 
 const STEPS = ["one", "two", "three", "four"];
+const MOST_OWN = 5; // of the person's own models that the first steps offer; the Models tab has all
 let open = null;
 
 // At the first start, and again where the program ended in the middle of it.
@@ -92,7 +93,8 @@ function places(place, { show }) {
 function choice(place, { show, close }) {
   const trouble = h("div", {});
   const cards = h("div", { class: "cards" });
-  replace(place, cards, trouble,
+  const own = h("div", { class: "own-models" });
+  replace(place, own, cards, trouble,
     asked("import", "models.import.do", async (path) => {
       const found = await post("/models/import", { path });
       if (found.models.length) await first(found.models[0].id, found.models[0].makes, close);
@@ -110,6 +112,7 @@ function choice(place, { show, close }) {
       card.removeAttribute("aria-busy");
     }
   };
+  get("/models").then((found) => replace(own, ...yours(found.models, close))).catch((error) => errorBelow(trouble, error));
   get("/models/catalogue").then((found) => {
     if (!found.online) return replace(cards, h("p", { class: "hint" }, t("wizard.three.offline")));
     const chosen = Object.entries(found.first).map(([kind, id]) => [kind, found.entries.find((entry) => entry.id === id)]);
@@ -120,6 +123,16 @@ function choice(place, { show, close }) {
     }), h("p", { class: "hint" }, t("wizard.three.text")));
   }).catch((error) => errorBelow(trouble, error));
   return button(t("wizard.three.starter"), () => first("", "image", close));
+}
+
+// Models that the person has already come before all that could be fetched; the smallest first, it is the quickest to try.
+function yours(models, close) {
+  const found = models.filter((model) => !model.bundled && model.fit !== "too-big").slice(0, MOST_OWN);
+  if (!found.length) return [];
+  const line = (model) => h("li", { class: "row" },
+    h("span", {}, model.title, h("span", { class: "kind" }, ` ${model.family} · ${model.size}`)),
+    button(t("wizard.three.use", { title: model.title }), () => first(model.id, model.makes, close), { kind: "primary" }));
+  return [h("p", { class: "badge-line" }, t("wizard.three.yours")), h("ul", {}, found.map(line))];
 }
 
 function fetching(place, { close }) {

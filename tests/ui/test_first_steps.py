@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -295,6 +296,39 @@ def test_axe_finds_nothing_serious_in_the_steps_and_other_programs_are_found(
     expect(screen.page.locator(".wizard .download")).to_be_visible()
     assert settings(fresh).model_folders == [comfy]
     assert found == []
+
+
+def test_a_model_on_the_disk_is_four_clicks_from_a_picture(
+    fresh: Easel, browser: Browser, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comfy = tmp_path / "person" / "ComfyUI"
+    (comfy / "custom_nodes").mkdir(parents=True)
+    shutil.copytree(tiny, comfy / "models" / "diffusers" / "my-own")
+    for name in ("checkpoints", "loras"):
+        (comfy / "models" / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "person"))
+    clicks = Clicks()
+    screen = opened(fresh, browser)
+    clicks.press(screen.page, "Next")
+    expect(screen.page.get_by_label(f"ComfyUI: {comfy}")).to_be_checked()
+    clicks.press(screen.page, "Next")
+    clicks.press(screen.page, "Begin with Tiny Stable Diffusion 1.5")
+    expect(screen.page.locator("#image-prompt textarea")).to_have_value("a red apple")
+    clicks.press(screen.page, "Generate")
+    screen.wait_for_pictures(1)
+    assert clicks.count <= 4
+    expect(screen.page.locator(".status .model")).to_have_text("Tiny Stable Diffusion 1.5")
+
+
+def test_the_built_in_model_is_three_clicks_from_a_picture(fresh: Easel, browser: Browser) -> None:
+    clicks = Clicks()
+    screen = opened(fresh, browser)
+    clicks.press(screen.page, "Skip all of it")
+    clicks.press(screen.page, "a red apple")
+    expect(screen.page.locator("#image-prompt textarea")).to_have_value("a red apple")
+    clicks.press(screen.page, "Generate")
+    screen.wait_for_pictures(1)
+    assert clicks.count <= 3
 
 
 @pytest.mark.long
