@@ -55,6 +55,8 @@ _PROMPT_FIELD = re.compile(
     r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?!<hidden>|<prompt>)(?:(?!\s+\w+=)[^\n])+)""",
     re.IGNORECASE,
 )
+_ENDLESS = re.compile(r"\S{1000,}")
+_GAP = re.compile(r"[^\S\n]{100,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _PERCENT = re.compile(r"[^\s\"'<>]*%[0-9A-Fa-f]{2}[^\s\"'<>]*")
 _HEX = re.compile(r"\b(?:[0-9A-Fa-f]{2}){6,}\b")
@@ -73,8 +75,12 @@ def hide_secrets(text: str) -> str:
 
 
 def redact(text: str, identity: Identity) -> str:
-    """`text` without secrets, prompt fields and whatever `identity` names, in plain and in encoded form."""
-    return _redact(text, identity, NESTING)
+    """`text` without secrets, prompt fields and whatever `identity` names, in plain and in encoded form.
+
+    What has no end, a picture in base64 for instance, is left out: it tells nothing, and looking into it would take hours.
+    """
+    text = _ENDLESS.sub(lambda found: f"<{len(found[0])} characters>", text)
+    return _redact(_GAP.sub(" ", text), identity, NESTING)
 
 
 def redact_tree(value: object, identity: Identity) -> object:

@@ -12,6 +12,7 @@ import yaml
 
 log = logging.getLogger(__name__)
 
+DEEPEST = 20  # lists within lists
 LIMIT = 64 * 1024  # bytes; real ones have a few kB, and the parser is slow
 
 
@@ -22,13 +23,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
             return {}
         with path.open("rb") as file:
             text = file.read(LIMIT).decode("utf-8-sig")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader)):
+        if _is_hostile(text):
             return {}
         values = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         log.warning("%s cannot be read: %s", path.name, type(error).__name__)
         return {}
     return values if isinstance(values, dict) else {}
+
+
+def _is_hostile(text: str) -> bool:
+    """Whether it has aliases or is nested deeply: the one fills the memory, the other takes the parser very long."""
+    depth = 0
+    for token in yaml.scan(text, yaml.SafeLoader):
+        depth += isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken)
+        depth -= isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken)
+        if isinstance(token, yaml.AliasToken) or depth > DEEPEST:
+            return True
+    return False
 
 
 def comfy_paths(path: Path) -> tuple[Path, ...]:

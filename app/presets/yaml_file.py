@@ -10,6 +10,14 @@ import yaml
 
 from engines.api import UserError
 
+DEEPEST = 20  # lists within lists; a real one has two, and the parser's time grows with the square
+OPENING = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+)
+CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 SIZE_LIMIT = 64 * 1024  # bytes; a real one has a few hundred
 
 
@@ -64,7 +72,11 @@ def write_yaml(data: dict[str, Any]) -> bytes:
 
 def _refuse_references(text: str) -> None:
     """Anchors, aliases and tags have no place in a list of values, and a few of them can fill the memory."""
+    depth = 0
     for token in yaml.scan(text, yaml.SafeLoader):
+        depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
+        if depth > DEEPEST:
+            raise ValueError(f"line {token.start_mark.line + 1}: it is nested too deeply")
         if isinstance(token, yaml.AliasToken | yaml.AnchorToken | yaml.TagToken):
             raise ValueError(f"line {token.start_mark.line + 1}: anchors, aliases and tags are not used in presets")
 

@@ -11,8 +11,9 @@ from engines.records import ModelRecord
 from engines.types import Emphasis, GenerationRequest, Task
 
 NEGATIVE = "Negative prompt:"
-PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+PAIR = re.compile(r'(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 JSON_PAIR = re.compile(r",\s*(Hashes|Civitai resources|Civitai metadata):\s*(\{[^}]*\}|\[[^\]]*\])")
+LINE_MOST = 50_000  # characters; whatever is longer was made to keep a reader busy
 LORA = "lora:"  # before a LoRA's name among a record's hashes
 SCHEDULE_SUFFIXES = ("Karras", "Exponential", "SGM Uniform", "Simple", "Beta")
 # A1111's spelling where it differs from ours.
@@ -152,6 +153,8 @@ def parse_infotext(text: str) -> dict[str, str]:
 
 def _split_settings(lines: list[str]) -> tuple[list[str], str, dict[str, str]]:
     """The prompts' lines, the line of settings, and its values that are JSON and not quoted ("Hashes: {…}")."""
+    if max(map(len, lines)) > LINE_MOST:
+        return lines, "", {}
     at = next((place for place in range(len(lines) - 1, -1, -1) if lines[place].startswith("Steps: ")), len(lines) - 1)
     extra = dict(JSON_PAIR.findall(lines[at]))
     plain = JSON_PAIR.sub("", lines[at])
