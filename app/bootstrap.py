@@ -13,10 +13,12 @@ from app.inputs import InputStore
 from app.ledger import JobLedger
 from app.library.keeper import Keeper
 from app.logs import setup_logging
+from app.measured import Measured
 from app.models import ModelStore
 from app.orchestrator import Orchestrator
 from app.outputs import OutputStore
 from app.paths import BUNDLED_PRESETS, STARTER, Paths
+from app.planning import Planner
 from app.presets import PresetStore
 from app.services import Services, apply_settings
 from app.settings import Settings, SettingsStore
@@ -44,8 +46,21 @@ def build_services(
     pool = EnginePool(local_engine if in_process else lambda: WorkerEngine(worker_log))
     ledger = JobLedger(paths.ledger)
     wildcards = WildcardStore(paths.wildcards)
+    planner = Planner(
+        Measured(paths.data / "measured.json"),
+        lambda: settings_store.current.memory_limit,
+        lambda: pool.held_memory,
+    )
     orchestrator = Orchestrator(
-        ledger, pool, models, inputs, outputs, paths.staging, settings.save_metadata, wildcards=wildcards
+        ledger,
+        pool,
+        models,
+        inputs,
+        outputs,
+        paths.staging,
+        settings.save_metadata,
+        wildcards=wildcards,
+        planner=planner,
     )
     presets = PresetStore(BUNDLED_PRESETS, paths.presets)
     history = HistoryStore(paths.history, paths.favourites, outputs.folder)
@@ -71,6 +86,7 @@ def build_services(
         outputs=outputs,
         orchestrator=orchestrator,
         keeper=Keeper(models, lambda: orchestrator.busy),
+        planner=planner,
     )
 
 

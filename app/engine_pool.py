@@ -18,6 +18,17 @@ class EnginePool:
         self._engine.load(record, ctx)
         return self._engine.generate(request, ctx)
 
+    @property
+    def held_memory(self) -> int:
+        """Bytes of main memory that the engine's process holds; it gives them back when another model needs them."""
+        import psutil
+
+        pid = getattr(self._engine, "pid", None)
+        try:
+            return psutil.Process(pid).memory_info().rss if pid else 0
+        except psutil.Error:
+            return 0
+
     def warm_up(self) -> None:
         """Let the engine get ready to load; it takes seconds and is no use to wait for."""
         self._engine.warm_up()

@@ -81,9 +81,14 @@ def seconds(entry: Entry, here: Facts) -> float:
     """Roughly, for one picture or clip with the usual settings."""
     if not here.graphics:
         return entry.operations / (CORE_SPEED * here.cores)
-    speed = next(speed for most, speed in CARD_SPEEDS if here.graphics / GIB < most)
+    speed = card_speed(here.graphics)
     parts_move = 1.0 if entry.memory_bytes <= here.graphics else 4.0  # weights come through the bus at every step
     return parts_move * entry.operations / speed
+
+
+def card_speed(graphics: int) -> float:
+    """Operations a second of a card with so many bytes of memory; see `CARD_SPEEDS`."""
+    return next(speed for most, speed in CARD_SPEEDS if graphics / GIB < most)
 
 
 def offered() -> tuple[Entry, ...]:

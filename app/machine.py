@@ -14,17 +14,18 @@ from pathlib import Path
 ENGINE_PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "tokenizers")
 OTHER_PACKAGES = ("pydantic", "pillow", "numpy", "typer", "platformdirs", "psutil")
 GPU_SECONDS = 5.0  # nvidia-smi hangs when the driver does
-GPU_QUERY = ("--query-gpu=name,memory.total,memory.free,driver_version", "--format=csv,noheader,nounits")
+GPU_QUERY = ("--query-gpu=name,memory.total,memory.free,driver_version,compute_cap", "--format=csv,noheader,nounits")
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A graphics card as its driver names it; memory in MiB."""
+    """A graphics card as its driver names it; memory in MiB, `compute` its capability (8.6), 0 where the driver is too old."""
 
     name: str
     memory_total: int
     memory_free: int
     driver: str
+    compute: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,11 @@ def gpus_or_none() -> tuple[Gpu, ...]:
 
 def _gpu(line: str) -> Gpu | None:
     cells = [cell.strip() for cell in line.split(",")]
-    if len(cells) != 4:
+    if len(cells) not in (4, 5):
         return None
     total, free = (int(cell) if cell.isdigit() else 0 for cell in cells[1:3])
-    return Gpu(cells[0], total, free, cells[3])
+    capability = cells[4] if len(cells) == 5 else ""
+    return Gpu(cells[0], total, free, cells[3], float(capability) if capability.replace(".", "", 1).isdigit() else 0.0)
 
 
 def memory() -> Memory:

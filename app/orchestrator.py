@@ -21,6 +21,7 @@ from app.logs import keep_out
 from app.models import ModelStore
 from app.outputs import OutputStore
 from app.places import check_output_place
+from app.planning import Planner
 from app.validate import validate
 from app.weight_hashes import WeightHashes
 from app.wildcards import WildcardStore
@@ -32,6 +33,7 @@ from engines.api import (
     GenerationRequest,
     InternalError,
     ModelRecord,
+    Plan,
     Progress,
     ResourceError,
     RunContext,
@@ -59,12 +61,13 @@ class Orchestrator:
         staging: Path,
         save_metadata: bool = True,
         wildcards: WildcardStore | None = None,
+        planner: Planner | None = None,
     ) -> None:
         self.ledger, self._pool, self._models = ledger, pool, models
         self._inputs, self._outputs, self._staging = inputs, outputs, staging
         self.save_metadata = save_metadata
         self._weights = WeightHashes(models)
-        self._wildcards = wildcards
+        self._wildcards, self._planner = wildcards, planner
         self._hub: EventHub[Event] = EventHub()
         self._queue_hub: EventHub[QueueChanged] = EventHub()
         self._wake = threading.Condition()
@@ -84,7 +87,8 @@ class Orchestrator:
         if self._wildcards is not None:
             request = self._wildcards.settle(request)
             keep_out(*itertools.chain(*request.texts))
-        addon_files(request, record, self._models)
+        files = addon_files(request, record, self._models)
+        self._plan(request, record, bool(files))
         request = self._keep_inputs(request)
         job = self.ledger.add(request, out)
         log.info("accepted job=%s task=%s model=%s count=%d", job.id, request.task, record.id, request.count)
@@ -262,7 +266,10 @@ class Orchestrator:
         try:
             record = self._models.get(job.request.model)
             record = replace(record, hashes=self._weights.of(record, job.request))
-            result = self._pool.run(record, job.request, self._context(job, record))
+            ctx = self._context(job, record)
+            result = self._pool.run(record, job.request, ctx)
+            if self._planner is not None and ctx.plan is not None:
+                self._planner.learn(job.request, record, ctx.plan, result)
             return Succeeded(result.seconds, result.peak_memory)
         except CancelledError:
             # Whoever closes the window did not press Stop: the job can go on when Easel is opened again.
@@ -282,16 +289,24 @@ class Orchestrator:
         request = job.request
         inputs = {name: self._inputs.path_of(value) for name, value in request.inputs.items()}
         clock = Clock()
+        files = addon_files(request, record, self._models)
         return RunContext(
             staging=staging,
             inputs=inputs,
-            files=addon_files(request, record, self._models),
+            files=files,
             token=self._tokens[job.id],
             on_progress=lambda progress: self._progress(job, progress, clock),
             on_artifact=lambda artifact: self._publish(job, artifact),
             first_image=len(job.artifacts),
             with_metadata=self.save_metadata,
+            plan=self._plan(request, record, bool(files)),
         )
+
+    def _plan(self, request: GenerationRequest, record: ModelRecord, more_files: bool) -> Plan | None:
+        """How the model is to be held. Raises `ResourceError("memory-too-small")` before anything is loaded."""
+        if self._planner is None or not request.needs_model:
+            return None
+        return self._planner.check(request, record, more_files)
 
     def _progress(self, job: Job, progress: Progress, clock: Clock) -> None:
         self._hub.publish(Event(job, progress, clock.seconds_left(progress)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,8 @@ def _from_numbers(
             return (_set("steps", int(needed)), _set("strength", 0.75))
         case "too-many-pixels" if request is not None:
             return (_smaller(request, models),)
+        case "memory-too-small" if numbers["width"] or numbers["frames"]:
+            return tuple(_that_fits(numbers, request))
         case "model-unknown" | "model-broken" | "model-no-safetensors":
             return (Remedy("set", "fix.default-model", values={"model": None}),)
         case "preset-unknown" | "preset-broken" | "preset-newer":
@@ -91,6 +93,16 @@ def _from_numbers(
 
 def _set(name: str, value: object) -> Remedy:
     return Remedy("set", "fix.set", {"field": name, "value": value}, {name: value})
+
+
+def _that_fits(numbers: Mapping[str, Any], request: GenerationRequest | None) -> Iterator[Remedy]:
+    """Fewer frames, and a smaller size: whatever of the two fits into the memory."""
+    if request is not None and 0 < numbers["frames"] < request.frames:
+        yield _set("frames", numbers["frames"])
+    if numbers["width"] and (request is None or numbers["width"] < request.width):
+        size = {"width": numbers["width"], "height": numbers["height"]}
+        yield Remedy("set", "fix.size", size, size)
+    yield RETRY
 
 
 def _smaller(request: GenerationRequest, models: ModelStore) -> Remedy:

@@ -17,6 +17,7 @@ from app.models import ModelStore
 from app.orchestrator import Orchestrator
 from app.outputs import OutputStore
 from app.paths import Paths
+from app.planning import Planner
 from app.presets import PresetStore
 from app.settings import Settings, SettingsStore
 from app.thumbnails import ThumbnailStore
@@ -39,6 +40,7 @@ class Services:
     outputs: OutputStore
     orchestrator: Orchestrator
     keeper: Keeper
+    planner: Planner
     api: ApiSwitch = field(default_factory=ApiSwitch)
     dialogs: Dialogs = field(default_factory=Dialogs)
 

@@ -51,6 +51,9 @@ class Settings(BaseModel):
     model_parts: dict[str, dict[str, Path]] = Field(
         default_factory=dict, description="by model file: which file fills a part that the model lacks"
     )
+    memory_limit: float = Field(
+        default=0, ge=0, le=4096, description="GB of memory that models may use; 0 lets Easel see what is free"
+    )
     model_folders: list[Path] = Field(default_factory=list, description="more folders with models, used where they are")
 
     @field_validator("hub_address")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from engines.conversion import Converted
 from engines.conversion import convert as convert_pickle
+from engines.demand import demand_of, with_demand
+from engines.demand import operations as _operations
 from engines.errors import (
     Cancelled,
     EaselError,
@@ -42,6 +44,8 @@ from engines.options import (
     Outpaint,
     Tiles,
 )
+from engines.part_sizes import part_sizes as _part_sizes
+from engines.placement import Demand, Keep, MachineFacts, ModelSizes, Plan, Way, decide_placement, says, ways_out
 from engines.preparers import PREPARERS, spelled_preparer
 from engines.prompt import (
     is_dynamic,
@@ -107,6 +111,7 @@ __all__ = [
     "Cancelled",
     "ControlUse",
     "Converted",
+    "Demand",
     "EaselError",
     "EngineFamily",
     "EngineInterface",
@@ -119,15 +124,18 @@ __all__ = [
     "ImageFormat",
     "InternalError",
     "IpAdapterUse",
+    "Keep",
     "Kind",
     "Limits",
     "LoraUse",
+    "MachineFacts",
     "Masking",
     "Message",
     "ModelHeader",
     "ModelRecord",
     "NetworkError",
     "Outpaint",
+    "Plan",
     "Progress",
     "ResourceError",
     "RunContext",
@@ -139,6 +147,7 @@ __all__ = [
     "VideoFacts",
     "VideoFormat",
     "VideoRules",
+    "Way",
     "WorkerEngine",
     "bundled_tokenizer",
     "check_encoder",
@@ -146,6 +155,7 @@ __all__ = [
     "convert_pickle",
     "count_tokens",
     "default_schedule",
+    "demand_of",
     "detect_family",
     "detection_mark",
     "embedding_shape",
@@ -167,8 +177,10 @@ __all__ = [
     "named_embeddings",
     "open_image",
     "open_mask",
+    "operations_of",
     "parse_lora",
     "picture_size",
+    "plan_placement",
     "poster",
     "read_header",
     "read_json",
@@ -176,8 +188,10 @@ __all__ = [
     "read_metadata_of",
     "sampler_rows",
     "save_video_as",
+    "says",
     "sees_for",
     "settle",
+    "smaller_demands",
     "spelled_preparer",
     "spelled_upscaler",
     "upscaler_models_possible",
@@ -185,6 +199,7 @@ __all__ = [
     "used_embeddings",
     "used_loras",
     "video_facts",
+    "with_demand",
 ]
 
 
@@ -234,6 +249,34 @@ def detection_mark() -> str:
         facts, sort_keys=True, default=lambda value: sorted(value) if isinstance(value, frozenset) else str(value)
     )
     return hashlib.sha256(f"{IDENTIFY_VERSION} {text}".encode()).hexdigest()[:16]
+
+
+def plan_placement(
+    record: ModelRecord, facts: MachineFacts, demand: Demand, *, limit: int = 0, from_rung: int = 0
+) -> Plan:
+    """How the model would be held for `demand` on the machine of `facts`, from its header alone; see `decide_placement`."""
+    family = family_of(record)
+    return decide_placement(facts, _sizes(record), family, demand, limit=limit, from_rung=from_rung)
+
+
+def smaller_demands(record: ModelRecord, facts: MachineFacts, demand: Demand, *, limit: int = 0) -> tuple[Demand, ...]:
+    """Smaller wishes that fit: fewer frames, smaller pictures; none when nothing does."""
+    return ways_out(facts, _sizes(record), family_of(record), demand, limit=limit)
+
+
+def operations_of(record: ModelRecord, demand: Demand) -> float:
+    """What the seconds of a job grow with; 0 when the model's header does not say."""
+    return _operations(_sizes(record), family_of(record), demand)
+
+
+_known_sizes: dict[tuple[str, str], ModelSizes] = {}  # by place and fingerprint: an estimate is made at every change
+
+
+def _sizes(record: ModelRecord) -> ModelSizes:
+    key = (str(record.path), record.fingerprint)
+    if not record.fingerprint or key not in _known_sizes:
+        _known_sizes[key] = _part_sizes(record, family_of(record))
+    return _known_sizes[key]
 
 
 def count_tokens(record: ModelRecord, text: str, embeddings: Mapping[str, Path] | None = None) -> TokenCount | None:

@@ -44,7 +44,7 @@ class RunContext:
     `first_image` is where a resumed job goes on: the images before it are finished. `checkpoint_every` is the
     least time between two checkpoints in seconds, 0 for one after every sampler call; there is always one before decode.
     `preview_every` is in seconds, 0 for no previews. `plan` says how to hold the model and how to decode; without one the
-    engine makes its own.
+    engine makes its own. `notes` are sentences about changes of that plan; they go into the files.
     """
 
     staging: Path
@@ -58,6 +58,7 @@ class RunContext:
     preview_every: float = 0.5
     with_metadata: bool = True
     plan: Plan | None = None
+    notes: tuple[str, ...] = ()
 
     def check_cancelled(self) -> None:
         """Raises `Cancelled` if Stop was pressed."""

@@ -13,6 +13,7 @@ from engines.errors import EaselError, InternalError, UserError
 from engines.family import EngineFamily
 from engines.plan import Placement
 from engines.records import ModelRecord
+from engines.runtime import is_out_of_memory
 from engines.single_file import load_single_file
 from engines.video_parts import VIDEO_PART_CLASSES
 
@@ -140,6 +141,8 @@ def _load_part(
     except EaselError:
         raise
     except Exception as error:  # the libraries raise whatever they like for a damaged file; the part is what matters
+        if is_out_of_memory(error):
+            raise
         log.warning("part=%s of model=%s did not load", name, record.id, exc_info=True)
         raise UserError("model-broken", model=record.title, part=name, why=_first_line(error)) from error
 

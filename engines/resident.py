@@ -1,46 +1,77 @@
-"""One engine that holds one model, whatever its family: what a worker, or the process itself, really runs."""
+"""The engine that a worker, or the process itself, really runs: models stay loaded while there is room for them.
+
+When memory runs out all the same, it walks down the ladder of ways once and says each step.
+"""
 
 from __future__ import annotations
 
+import gc
 import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 
+from engines.errors import ResourceError
 from engines.interface import EngineInterface, RunContext
+from engines.pipeline.decode import TILED as FELL_TO_TILES
+from engines.pipeline.keeping import next_plan, plan_for
 from engines.pipeline.upscale import upscale_alone
+from engines.placement import says
 from engines.plan import Plan
 from engines.records import ModelRecord
-from engines.registry import create_engine
-from engines.runtime import import_libraries
-from engines.types import GenerationRequest, GenerationResult
+from engines.registry import REGISTRY, create_engine
+from engines.runtime import begin_peak, held_memory, import_libraries, is_out_of_memory, stage_peak
+from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage
 
 log = logging.getLogger(__name__)
 
+TILED_RUNG = 2
+RAN_OUT = ("out-of-memory", "decode-out-of-memory")
+
+
+@dataclass
+class _Loaded:
+    engine: EngineInterface
+    plan: Plan
+    held: int  # bytes that loading it took
+    seconds: float = 0.0  # of loading, until they are told
+    load_peak: int = 0
+
 
 class ResidentEngine:
-    """Implements `EngineInterface`. A model stays loaded until another one is asked for: loading is the slow part."""
+    """Implements `EngineInterface`. Loaded models stay, and go by least-recent use when another one needs the room."""
 
     def __init__(self) -> None:
-        self._engine: EngineInterface | None = None
-        self._fingerprint = ""
+        self._models: OrderedDict[str, _Loaded] = OrderedDict()
+        self._record: ModelRecord | None = None
+        self._plan: Plan | None = None
+        self._notes: tuple[str, ...] = ()
         self.loads = 0
 
     def load(self, record: ModelRecord, ctx: RunContext) -> None:
-        """Load `record` unless it is resident with the same reload fingerprint."""
-        fingerprint = reload_fingerprint(record, ctx.plan)
-        if fingerprint == self._fingerprint:
-            log.info("model=%s stays loaded why=same reload fingerprint", record.id)
-            return
-        self.unload()
-        engine = create_engine(record)
-        engine.load(record, ctx)
-        self._engine, self._fingerprint = engine, fingerprint
-        self.loads += 1
+        """Load `record` as the plan says, unless it is here already and held that way."""
+        self._record, self._notes = record, ()
+        self._bring(record, plan_for(record, REGISTRY.of(record), ctx), ctx)
 
     def generate(self, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
-        """See `EngineInterface.generate`; `load` must have been called, unless the request needs no model."""
+        """See `EngineInterface.generate`; `load` must have been called, unless the request needs no model.
+
+        A job that runs out of memory goes on where it was, held more frugally, until the ladder ends.
+        """
         if not request.needs_model:
             return upscale_alone(request, ctx)
-        assert self._engine is not None, "load comes before generate"
-        return self._engine.generate(request, ctx)
+        follow = _Followed(ctx)
+        while True:
+            assert self._record is not None and self._plan is not None, "load comes before generate"
+            try:
+                result = self._current.engine.generate(request, follow.context(self._plan, self._notes))
+                return self._told(result, follow)
+            except ResourceError as error:
+                if error.code not in RAN_OUT:
+                    raise
+                stage, failure = str(error.params.get("stage", Stage.DECODE)), str(error.params.get("detail", ""))
+            self._walk_down(stage, failure, ctx)
+            self._bring(self._record, self._plan, ctx)
 
     def warm_up(self) -> None:
         """Import what every model needs; takes seconds."""
@@ -48,12 +79,130 @@ class ResidentEngine:
 
     def unload(self) -> None:
         """See `EngineInterface.unload`."""
-        if self._engine is not None:
-            self._engine.unload()
-        self._engine, self._fingerprint = None, ""
+        while self._models:
+            self._let_go(next(iter(self._models)))
+        self._record = self._plan = None
+
+    @property
+    def resident(self) -> int:
+        """How many models are loaded."""
+        return len(self._models)
+
+    @property
+    def _current(self) -> _Loaded:
+        return next(reversed(self._models.values()))
+
+    def _bring(self, record: ModelRecord, plan: Plan, ctx: RunContext) -> None:
+        self._plan = plan
+        while True:
+            fingerprint = reload_fingerprint(record, self._plan)
+            if fingerprint in self._models:
+                log.info("model=%s stays loaded why=same reload fingerprint", record.id)
+                self._models.move_to_end(fingerprint)
+                return
+            self._make_room(record, self._plan)
+            try:
+                self._models[fingerprint] = self._loaded(record, replace(ctx, plan=self._plan))
+                self.loads += 1
+                return
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                failure = str(error).strip().split("\n", 1)[0]
+            self._walk_down(str(Stage.LOAD), failure, ctx)
+
+    def _loaded(self, record: ModelRecord, ctx: RunContext) -> _Loaded:
+        assert ctx.plan is not None
+        before, started = held_memory(), time.perf_counter()
+        begin_peak()
+        engine = create_engine(record)
+        engine.load(record, ctx)
+        held = max(0, held_memory() - before)
+        return _Loaded(engine, ctx.plan, held, time.perf_counter() - started, stage_peak())
+
+    def _make_room(self, record: ModelRecord, plan: Plan) -> None:
+        """Let models go, the least recently used first, until the plan fits beside the others; the same one always goes."""
+        mine = reload_fingerprint(record)
+        for fingerprint in [each for each in self._models if each.startswith(mine)]:
+            self._let_go(fingerprint)
+        while self._models and self._held() + plan.peak > plan.budget:
+            self._let_go(next(iter(self._models)))
+
+    def _held(self) -> int:
+        return sum(each.held for each in self._models.values())
+
+    def _let_go(self, fingerprint: str) -> None:
+        log.info("model let go why=its room is needed or it is held another way")
+        self._models.pop(fingerprint).engine.unload()
+        give_back()
+
+    def _walk_down(self, stage: str, failure: str, ctx: RunContext) -> None:
+        """The next plan after memory ran out in `stage`; first the other models go. Raises when the ladder is at its end."""
+        assert self._record is not None and self._plan is not None
+        mine = reload_fingerprint(self._record, self._plan)
+        others = [each for each in self._models if each != mine]
+        for fingerprint in others:
+            self._let_go(fingerprint)
+        give_back()
+        if others:
+            self._say(f"Memory ran out ({stage}): the other models were let go.", ctx)
+            return
+        plan = next_plan(self._record, REGISTRY.of(self._record), self._plan)
+        if plan is None:
+            raise ResourceError("out-of-memory", stage=stage, detail=failure)
+        if mine in self._models and mine != reload_fingerprint(self._record, plan):
+            self._let_go(mine)
+        self._plan = plan
+        self._say(f"Memory ran out ({stage}): it goes on with {says(plan.way)}.", ctx)
+
+    def _say(self, note: str, ctx: RunContext) -> None:
+        log.warning("ladder note=%s", note)
+        self._notes = (*self._notes, note)
+        ctx.on_progress(Progress(Stage.LOAD, note=note))
+
+    def _told(self, result: GenerationResult, follow: _Followed) -> GenerationResult:
+        """The result with what loading took, with this model's own peaks, and with the rung where it ended."""
+        assert self._plan is not None
+        current = self._current
+        others = self._held() - current.held
+        peaks = {stage: max(0, peak - others) for stage, peak in result.peaks.items()}
+        seconds = dict(result.seconds)
+        if current.seconds:
+            seconds = {str(Stage.LOAD): current.seconds, **seconds}
+            peaks = {str(Stage.LOAD): max(0, current.load_peak - others), **peaks} if current.load_peak else peaks
+            current.seconds = 0.0
+        fell = any(note == FELL_TO_TILES for each in result.artifacts for note in each.notes)
+        rung = max(self._plan.rung, TILED_RUNG if fell else 0)
+        facts = {**result.facts, "rung": str(rung), "held": str(held_memory())}
+        return replace(result, artifacts=tuple(follow.made), seconds=seconds, peaks=peaks, facts=facts)
+
+
+class _Followed:
+    """Watches a job over several tries: which pictures are out already."""
+
+    def __init__(self, ctx: RunContext) -> None:
+        self._ctx, self.made = ctx, list[Artifact]()
+
+    def context(self, plan: Plan, notes: tuple[str, ...]) -> RunContext:
+        """The context of the next try."""
+        first = self._ctx.first_image + len(self.made)
+        return replace(self._ctx, plan=plan, notes=notes, first_image=first, on_artifact=self._taking)
+
+    def _taking(self, artifact: Artifact) -> None:
+        self.made.append(artifact)
+        self._ctx.on_artifact(artifact)
 
 
 def reload_fingerprint(record: ModelRecord, plan: Plan | None = None) -> str:
     """Changes exactly when the resident model cannot serve `record`: another model, other bytes at its place, held otherwise."""
     held = plan.placement.fingerprint if plan is not None else ""
     return f"{record.family}|{record.variants}|{record.loader}|{record.path}|{record.fingerprint}|{held}"
+
+
+def give_back() -> None:
+    """Let the allocators return what nobody uses any more."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -54,16 +54,60 @@ def software_facts() -> dict[str, str]:
     }
 
 
+_highest = 0  # bytes; the kernel's mark is set back at each stage, this one never
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: CUDA has a type for it, the processor's allocator a sentence."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
+
+
+def begin_peak() -> None:
+    """Set the mark of the peak back to what is used now, where the system can: Linux, and cards."""
+    global _highest
+    import torch
+
+    _highest = max(_highest, stage_peak())
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as switch:
+            switch.write("5")  # man 5 proc: resets VmHWM
+    except OSError:
+        log.debug("the peak of memory cannot be set back here")
+
+
+def stage_peak() -> int:
+    """Peak bytes since `begin_peak`: on the card, or resident on Linux; 0 where it cannot be told apart from earlier ones."""
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resource_peak()
+
+
+def held_memory() -> int:
+    """Bytes that this process holds of the device's memory and could give back."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.memory_reserved()
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 def peak_memory() -> int:
     """Peak bytes so far: graphics memory where there is a card, else this process's resident set."""
     import torch
 
     if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
+        return max(_highest, torch.cuda.max_memory_allocated())
     import psutil
 
     memory = psutil.Process().memory_info()
-    return int(getattr(memory, "peak_wset", 0)) or _resource_peak() or int(memory.rss)
+    return max(_highest, int(getattr(memory, "peak_wset", 0)) or _resource_peak() or int(memory.rss))
 
 
 def _resource_peak() -> int:

@@ -261,7 +261,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """One report of a running job: `step` of `total` in `stage`, for image `image` of `images` (from 0)."""
+    """One report of a running job: `step` of `total` in `stage`, for image `image` of `images` (from 0).
+
+    `note` is a sentence about a change of plan, for the person who waits.
+    """
 
     stage: Stage
     step: int = 0
@@ -269,6 +272,7 @@ class Progress:
     image: int = 0
     images: int = 1
     preview: Path | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -286,9 +290,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class GenerationResult:
-    """What a whole job gave: its files in order, seconds by stage, peak memory in bytes, and how it was made."""
+    """What a whole job gave: its files in order, seconds by stage, peak memory in bytes, and how it was made.
+
+    `peaks` are those of the stages, of this model alone, where the system lets them be measured one by one.
+    """
 
     artifacts: tuple[Artifact, ...]
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory: int = 0
     facts: dict[str, str] = field(default_factory=dict)
+    peaks: dict[str, int] = field(default_factory=dict)

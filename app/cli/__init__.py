@@ -14,6 +14,7 @@ from app.cli import (
     jobs,
     many,
     models,
+    plan,
     presets,
     receipts,
     rollback,
@@ -54,6 +55,7 @@ cli.command("generate")(generate.generate)
 cli.command("upscale")(upscale.upscale)
 cli.command("outpaint")(upscale.outpaint)
 cli.command("grid")(many.grid)
+cli.command("plan")(plan.plan)
 cli.command("tokens")(words.tokens)
 cli.command("info")(models.info_file)
 cli.command("verify")(receipts.verify)

@@ -106,10 +106,10 @@ def generate(
         "task": task,
         "sampler": sampler,
         "scheduler": scheduler,
-        "init_image": _absolute(init_image),
-        "mask": _absolute(mask),
-        "last_image": _absolute(last_image),
-        "init_video": _absolute(init_video),
+        "init_image": absolute(init_image),
+        "mask": absolute(mask),
+        "last_image": absolute(last_image),
+        "init_video": absolute(init_video),
         "count": count,
         "seed": seed,
         "loras": [lora_use(text) for text in loras] if loras else None,
@@ -301,7 +301,7 @@ def _use(text: str, fields: Mapping[str, Any], code: str) -> dict[str, Any]:
     if "file" not in values:
         raise UserError(code, text=text)
     if "image" in values:
-        values["image"] = _absolute(Path(values["image"]))
+        values["image"] = absolute(Path(values["image"]))
     return values
 
 
@@ -316,5 +316,6 @@ def check_out(out: Path | None) -> Path | None:
     return out.absolute()
 
 
-def _absolute(path: Path | None) -> str | None:
+def absolute(path: Path | None) -> str | None:
+    """The path as a request holds it."""
     return str(path.absolute()) if path is not None else None

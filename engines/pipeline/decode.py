@@ -11,6 +11,7 @@ from engines.errors import ResourceError
 from engines.pipeline.keeping import set_tiles, working_device
 from engines.pipeline.latents import LatentSpace
 from engines.pipeline.rescue import in_float32, short_parts
+from engines.runtime import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,6 @@ def decode(pipe: Any, space: LatentSpace, latents: torch.Tensor, tiled: bool = F
     for note in notes:
         log.warning("decode note=%s", note)
     return pipe.image_processor.postprocess(space.pixels(pixels), output_type="pil")[0], tuple(notes)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch ran out of memory: CUDA has a type for it, the CPU allocator a sentence."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
 
 
 def _wrong(pixels: torch.Tensor) -> str:

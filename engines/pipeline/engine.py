@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,7 +21,7 @@ from engines.pipeline.ahead import denoise_together, together
 from engines.pipeline.arguments import call_arguments
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
 from engines.pipeline.controls import ControlHooks
-from engines.pipeline.decode import decode, is_out_of_memory
+from engines.pipeline.decode import decode
 from engines.pipeline.embeddings import Embeddings
 from engines.pipeline.encode import Conditions, TextEncodings, text_notes
 from engines.pipeline.guides import Guides
@@ -34,6 +33,7 @@ from engines.pipeline.passes import Pass, Plan, make_plan
 from engines.pipeline.passes.soft import SoftBlend
 from engines.pipeline.preview import Previewer
 from engines.pipeline.rescue import RESCUED, check_latents, in_float32, note_of, short_parts
+from engines.pipeline.spent import Spent
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
 from engines.pipeline.vaes import VaeChoice
@@ -41,7 +41,7 @@ from engines.plan import Placement
 from engines.prompt import used_embeddings, used_loras
 from engines.records import ModelRecord
 from engines.registry import create_pipeline
-from engines.runtime import peak_memory, software_facts
+from engines.runtime import is_out_of_memory, peak_memory, software_facts
 from engines.samplers import create_sampler, seed_sampler
 from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage, Task
 
@@ -96,21 +96,21 @@ class DiffusersEngine:
     @torch.inference_mode()
     def generate(self, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
         """See `EngineInterface.generate`. Peak memory is this process's, graphics memory where there is a card."""
-        seconds: dict[str, float] = {}
+        seconds = Spent()
         artifacts = []
         self._ahead = {}
         self._tiled = self._the_placement.tile_decode if ctx.plan is None else ctx.plan.way.tiled
         self._use_vae(request, ctx)
-        with _out_of_memory_said_plainly(request):
+        with _out_of_memory_said_plainly(request, seconds):
             for index in range(ctx.first_image, request.count):
                 self._denoise_ahead(request, index, ctx, seconds)
                 single = request.image(index)
                 artifacts.append(self._picture(single, index, request.count, ctx, seconds))
                 ctx.on_artifact(artifacts[-1])
-        return GenerationResult(tuple(artifacts), seconds, peak_memory(), self._facts())
+        return GenerationResult(tuple(artifacts), dict(seconds), peak_memory(), self._facts(), seconds.peaks)
 
     def _picture(
-        self, request: GenerationRequest, index: int, images: int, ctx: RunContext, seconds: dict[str, float]
+        self, request: GenerationRequest, index: int, images: int, ctx: RunContext, seconds: Spent
     ) -> Artifact:
         if (path := _picture_path(ctx, request, index)).is_file():
             return _finished_before(path, request, index)
@@ -131,7 +131,7 @@ class DiffusersEngine:
         index: int,
         images: int,
         ctx: RunContext,
-        seconds: dict[str, float],
+        seconds: Spent,
     ) -> Artifact:
         """The picture once more from its first step, everything in float32. Raises `error` where memory is too small."""
         assert self._placement is not None and self._encodings is not None
@@ -155,7 +155,7 @@ class DiffusersEngine:
         index: int,
         images: int,
         ctx: RunContext,
-        seconds: dict[str, float],
+        seconds: Spent,
         done: tuple[str, ...] = (),
     ) -> Artifact:
         notes = [*done, *([BATCHED] if index in self._ahead else [])]
@@ -163,16 +163,14 @@ class DiffusersEngine:
         carried = self._run(plan, request, index, images, ctx, seconds)
         ctx.check_cancelled()
         ctx.on_progress(Progress(Stage.DECODE, image=index, images=images))
-        with _clock(seconds, Stage.DECODE):
+        with seconds.at(Stage.DECODE):
             picture = plan.finish(carried)
         ctx.on_progress(Progress(Stage.SAVE, image=index, images=images))
-        with _clock(seconds, Stage.SAVE):
-            notes = [*text_notes(self._pipe, self.family, request), *notes]
+        with seconds.at(Stage.SAVE):
+            notes = [*ctx.notes, *text_notes(self._pipe, self.family, request), *notes]
             return self._save(picture, tuple(notes), request, index, ctx)
 
-    def _denoise_ahead(
-        self, request: GenerationRequest, index: int, ctx: RunContext, seconds: dict[str, float]
-    ) -> None:
+    def _denoise_ahead(self, request: GenerationRequest, index: int, ctx: RunContext, seconds: Spent) -> None:
         """Where pictures are to be made together: the latents of this one and the next, kept until each one's turn."""
         group = together(request, self.family, index) if index not in self._ahead else []
         if not group or _picture_path(ctx, request, index).is_file() or ctx.checkpoint.is_file():
@@ -183,7 +181,7 @@ class DiffusersEngine:
         self._use_loras(pipe, group[0], ctx)
         assert self._encodings is not None, "load comes before generate"
         ctx.on_progress(Progress(Stage.ENCODE, image=index, images=request.count))
-        with _clock(seconds, Stage.ENCODE):
+        with seconds.at(Stage.ENCODE):
             words = self._encodings.get(pipe, group[0])
         see = self._previewer.of(self._space(group[0]))
 
@@ -191,7 +189,7 @@ class DiffusersEngine:
             return self._controls(pipe, Pass(group[0], group[0].seed), (), hooks, ctx)
 
         try:
-            with _clock(seconds, Stage.DENOISE):
+            with seconds.at(Stage.DENOISE):
                 made = denoise_together(
                     pipe, self.family, group, index, request.count, words, self._denoisers, see, ctx, controls
                 )
@@ -214,7 +212,7 @@ class DiffusersEngine:
         index: int,
         images: int,
         ctx: RunContext,
-        seconds: dict[str, float],
+        seconds: Spent,
     ) -> torch.Tensor:
         """The passes one after the other, from the one where a stopped run was; what the last one gave."""
         assert self._encodings is not None, "load comes before generate"
@@ -224,12 +222,12 @@ class DiffusersEngine:
             pipe = self._pipeline(each)
             self._use_loras(pipe, request, ctx)
             ctx.on_progress(Progress(Stage.ENCODE, image=index, images=images))
-            with _clock(seconds, Stage.ENCODE):
+            with seconds.at(Stage.ENCODE):
                 encoding = self._encodings.get(pipe, each.request)
             if number > start.part:
                 start = start.next_part(number, carried)
                 start.save(ctx.checkpoint)
-            with _clock(seconds, Stage.DENOISE):
+            with seconds.at(Stage.DENOISE):
                 steps = (plan.steps_before(number), plan.steps)
                 carried = each.carry(self._denoise(pipe, each, encoding, start, steps, images, ctx), carried)
         return carried
@@ -381,14 +379,7 @@ def _finished_before(path: Path, request: GenerationRequest, index: int) -> Arti
 
 
 @contextmanager
-def _clock(seconds: dict[str, float], stage: Stage) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - started
-
-
-@contextmanager
-def _out_of_memory_said_plainly(request: GenerationRequest) -> Iterator[None]:
+def _out_of_memory_said_plainly(request: GenerationRequest, seconds: Spent) -> Iterator[None]:
     try:
         yield
     except EaselError:
@@ -397,4 +388,6 @@ def _out_of_memory_said_plainly(request: GenerationRequest) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         detail = str(error).strip().split("\n", 1)[0]
-        raise ResourceError("out-of-memory", stage=f"{request.width}x{request.height}", detail=detail) from error
+        raise ResourceError(
+            "out-of-memory", stage=f"{seconds.stage} at {request.width}x{request.height}", detail=detail
+        ) from error

@@ -27,6 +27,7 @@ from engines.records import ModelRecord
 log = logging.getLogger(__name__)
 
 Check = Callable[[], None]
+RUNGS = 6  # of the ladder in `engines.placement.decide`
 TILE_SIDE = 512  # pixels; `engines.placement.expect` counts on it
 
 
@@ -40,6 +41,17 @@ def plan_for(record: ModelRecord, family: EngineFamily, ctx: RunContext) -> Plan
     plan = decide_placement(facts, part_sizes(record, family), family, demand)
     log.info("plan model=%s way=%s tiled=%s fits=%s", record.id, plan.way.keep, plan.way.tiled, plan.fits)
     return plan
+
+
+def next_plan(record: ModelRecord, family: EngineFamily, failed: Plan) -> Plan | None:
+    """The plan below one that ran out of memory; None when there is no lower rung. Its expectations were wrong once already,
+    so the next one is taken whether it says that it fits or not."""
+    sizes = part_sizes(record, family)
+    for rung in range(failed.rung + 1, RUNGS):
+        plan = decide_placement(machine_facts(), sizes, family, failed.demand, limit=failed.budget, from_rung=rung)
+        if plan.rung > failed.rung:
+            return plan
+    return None
 
 
 def load_kept(record: ModelRecord, family: EngineFamily, placement: Placement, check: Check) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from engines.errors import ResourceError
-from engines.pipeline.decode import is_out_of_memory
 from engines.pipeline.keeping import working_device
+from engines.runtime import is_out_of_memory
 from engines.video_rules import DecodeKind
 
 log = logging.getLogger(__name__)

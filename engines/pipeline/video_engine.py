@@ -21,9 +21,9 @@ from engines.media.video_read import frame_size
 from engines.media.video_save_as import save_video_as
 from engines.media.video_write import ENCODINGS, Sound, VideoWriter
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
-from engines.pipeline.decode import is_out_of_memory
 from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
 from engines.pipeline.rescue import RESCUED, check_latents, in_float32, note_of, short_parts
+from engines.pipeline.spent import Spent
 from engines.pipeline.video_arguments import video_arguments
 from engines.pipeline.video_capture import capture_decoder_input, finished_checkpoint, from_checkpoint
 from engines.pipeline.video_decode import DecoderInput, FrameSink, decode_video
@@ -33,7 +33,7 @@ from engines.pipeline.video_steps import VideoSteps
 from engines.plan import Placement
 from engines.records import ModelRecord
 from engines.registry import create_pipeline
-from engines.runtime import peak_memory, software_facts
+from engines.runtime import begin_peak, is_out_of_memory, peak_memory, software_facts, stage_peak
 from engines.samplers import create_sampler, seed_sampler
 from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage, Task, VideoFormat
 from engines.video_rules import VideoRules
@@ -75,18 +75,16 @@ class VideoEngine:
     @torch.inference_mode()
     def generate(self, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
         """See `EngineInterface.generate`. Peak memory is this process's, graphics memory where there is a card."""
-        seconds: dict[str, float] = {}
+        seconds = Spent()
         artifacts = []
-        with _out_of_memory_said_plainly(request):
+        with _out_of_memory_said_plainly(request, seconds):
             for index in range(ctx.first_image, request.count):
                 single = request.with_(seed=request.seed_of(index), count=1)
                 artifacts.append(self._video(single, index, request.count, ctx, seconds))
                 ctx.on_artifact(artifacts[-1])
-        return GenerationResult(tuple(artifacts), seconds, peak_memory(), self._facts())
+        return GenerationResult(tuple(artifacts), dict(seconds), peak_memory(), self._facts(), seconds.peaks)
 
-    def _video(
-        self, request: GenerationRequest, index: int, videos: int, ctx: RunContext, seconds: dict[str, float]
-    ) -> Artifact:
+    def _video(self, request: GenerationRequest, index: int, videos: int, ctx: RunContext, seconds: Spent) -> Artifact:
         path = ctx.staging / f"video-{index:04d}{request.video_format.suffix}"
         if path.is_file():  # finished by a stopped run and not published; it was put there in one step, so it is whole
             return self._artifact(path, request, index, notes_of(read_metadata(path)))
@@ -107,7 +105,7 @@ class VideoEngine:
         index: int,
         videos: int,
         ctx: RunContext,
-        seconds: dict[str, float],
+        seconds: Spent,
     ) -> Artifact:
         """The video once more from its first step, everything in float32. Raises `error` where memory is too small."""
         assert self._placement is not None
@@ -131,23 +129,23 @@ class VideoEngine:
         index: int,
         videos: int,
         ctx: RunContext,
-        seconds: dict[str, float],
+        seconds: Spent,
         done: tuple[str, ...] = (),
     ) -> Artifact:
         given, sound = self._denoised(request, index, videos, ctx, seconds)
         ctx.check_cancelled()
         ctx.on_progress(Progress(Stage.DECODE, 0, request.frames, index, videos))
-        with _clock(seconds, Stage.DECODE):
+        with seconds.at(Stage.DECODE):
             file, notes = self._decode(path, request, given, sound, index, videos, ctx)
-            notes = (*done, *notes)
+            notes = (*ctx.notes, *done, *notes)
         ctx.on_progress(Progress(Stage.SAVE, image=index, images=videos))
-        with _clock(seconds, Stage.SAVE):
+        with seconds.at(Stage.SAVE):
             file.finish(self._tags(request, ctx, notes) if notes else None)
         ctx.checkpoint.unlink(missing_ok=True)
         return self._artifact(path, request, index, notes)
 
     def _denoised(
-        self, request: GenerationRequest, index: int, videos: int, ctx: RunContext, seconds: dict[str, float]
+        self, request: GenerationRequest, index: int, videos: int, ctx: RunContext, seconds: Spent
     ) -> tuple[DecoderInput, torch.Tensor | None]:
         """What is left to decode, from the start or from the checkpoint that a stopped run left; the sound beside it."""
         generator = torch.Generator("cpu").manual_seed(request.seed)
@@ -172,10 +170,14 @@ class VideoEngine:
             ) as steps,
             capture_decoder_input(pipe.vae) as taken,
         ):
+            begin_peak()
+            seconds.stage = Stage.DENOISE  # the words are read inside
             made = pipe(**arguments, generator=generator, output_type="pt", return_dict=False)
         began = steps.began or started
         seconds[Stage.ENCODE] = seconds.get(Stage.ENCODE, 0.0) + began - started
         seconds[Stage.DENOISE] = seconds.get(Stage.DENOISE, 0.0) + time.perf_counter() - began
+        if peak := stage_peak():
+            seconds.peaks[str(Stage.DENOISE)] = max(seconds.peaks.get(str(Stage.DENOISE), 0), peak)
         check_latents(taken[0].latents, steps.calls)
         sound = made[1].detach().float().cpu()[0] if self._rules.sound else None
         finished_checkpoint(start, steps.calls, taken[0], sound).save(ctx.checkpoint)
@@ -345,14 +347,7 @@ def _blocks(vae: torch.nn.Module) -> Iterator[torch.nn.Module]:
 
 
 @contextmanager
-def _clock(seconds: dict[str, float], stage: Stage) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - started
-
-
-@contextmanager
-def _out_of_memory_said_plainly(request: GenerationRequest) -> Iterator[None]:
+def _out_of_memory_said_plainly(request: GenerationRequest, seconds: Spent) -> Iterator[None]:
     try:
         yield
     except EaselError:
@@ -361,5 +356,5 @@ def _out_of_memory_said_plainly(request: GenerationRequest) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         detail = str(error).strip().split("\n", 1)[0]
-        stage = f"{request.width}x{request.height}, {request.frames} frames"
+        stage = f"{seconds.stage} at {request.width}x{request.height}, {request.frames} frames"
         raise ResourceError("out-of-memory", stage=stage, detail=detail) from error

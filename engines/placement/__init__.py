@@ -1,6 +1,6 @@
 """Which part of a model goes where, in which number format, and what that will take: pure decisions over facts."""
 
-from engines.placement.decide import decide_placement, ways_out
+from engines.placement.decide import decide_placement, says, ways_out
 from engines.placement.facts import DEVICE_VARIABLE, MachineFacts, check_kernels, machine_facts
 from engines.plan import Demand, Keep, ModelSizes, PartSize, Placement, Plan, StagePeak, Way
 
@@ -18,5 +18,6 @@ __all__ = [
     "check_kernels",
     "decide_placement",
     "machine_facts",
+    "says",
     "ways_out",
 ]

@@ -29,7 +29,8 @@ class MachineFacts:
 def machine_facts() -> MachineFacts:
     """Ask torch and the system. Imports torch: call it in the worker.
 
-    EASEL_DEVICE=cpu leaves the card alone. Raises `ResourceError("gpu-no-kernels")` where torch would fail at its first step.
+    What this process holds counts as free: its models go when others need the room. EASEL_DEVICE=cpu leaves the card alone.
+    Raises `ResourceError("gpu-no-kernels")` where torch would fail at its first step.
     """
     import psutil
     import torch
@@ -37,11 +38,13 @@ def machine_facts() -> MachineFacts:
     if os.environ.get(DEVICE_VARIABLE, "").lower() != "cpu" and torch.cuda.is_available():
         check_kernels(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
         free, total = torch.cuda.mem_get_info()
+        free = min(total, free + torch.cuda.memory_reserved())
         main = psutil.virtual_memory().available
         name = torch.cuda.get_device_name()
         return MachineFacts("cuda", free, torch.cuda.is_bf16_supported(), name, total, main)
     memory = psutil.virtual_memory()
-    return MachineFacts("cpu", memory.available, False, "processor", memory.total)
+    free = min(memory.total, memory.available + psutil.Process().memory_info().rss)
+    return MachineFacts("cpu", free, False, "processor", memory.total)
 
 
 def check_kernels(name: str, capability: tuple[int, int], built_for: Sequence[str]) -> None:

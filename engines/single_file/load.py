@@ -14,6 +14,7 @@ from engines.identify import read_weights_header
 from engines.identify.missing import holds
 from engines.plan import Placement
 from engines.records import ModelRecord
+from engines.runtime import is_out_of_memory
 from engines.single_file.configs import config_folder
 from engines.single_file.decoders import converted
 from engines.single_file.encoders import check_complete, fill, load_encoder
@@ -77,6 +78,8 @@ def _part(
     except EaselError:
         raise
     except Exception as error:  # the libraries raise whatever they like; the part is what matters
+        if is_out_of_memory(error):
+            raise
         log.warning("part=%s of model=%s did not load", name, record.id, exc_info=True)
         raise UserError("model-broken", model=record.title, part=name, why=_first_line(error)) from error
 

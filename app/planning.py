@@ -1,0 +1,194 @@
+"""Before a job starts: how its model will be held, what it will take, and a refusal with ways out when nothing fits."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app import machine
+from app.fitting import CORE_SPEED, card_speed
+from app.measured import Measured, Measurement, machine_mark
+from engines.api import (
+    Demand,
+    GenerationRequest,
+    GenerationResult,
+    MachineFacts,
+    ModelRecord,
+    Plan,
+    ResourceError,
+    demand_of,
+    family_of,
+    operations_of,
+    plan_placement,
+    smaller_demands,
+)
+
+log = logging.getLogger(__name__)
+
+GB = 1e9
+CARD_ANSWER = (
+    5.0  # seconds for which the driver's answer holds: asking takes some 50 ms, an estimate may take no longer
+)
+NEAR = 16.0  # times the work; a measurement that is farther away says little of the time
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a request will take: bytes at most, of which `usable` may be used, and seconds (None: nobody can say).
+
+    `measured` says that both come from jobs on this computer and not from the model's header alone.
+    """
+
+    plan: Plan
+    needed: int
+    usable: int
+    seconds: float | None
+    measured: bool
+
+
+class Planner:
+    """Plans for this computer. `limit` gives the person's own limit in GB, 0 for none; `held` bytes that our engine holds.
+
+    What the engine holds can be had back: it lets a model go when another one needs the room.
+    """
+
+    def __init__(
+        self, measured: Measured, limit: Callable[[], float] = lambda: 0.0, held: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._measured, self._limit, self._held = measured, limit, held
+        self._cards: tuple[float, tuple[machine.Gpu, ...]] = (-CARD_ANSWER, ())
+
+    def facts(self) -> MachineFacts:
+        """What a plan rests on, as it is now."""
+        memory = machine.memory()
+        card = self._card()
+        held = self._held()
+        if card is None:
+            free = min(memory.total, memory.available + held)
+            return MachineFacts("cpu", free, False, "processor", memory.total)
+        total, free = card.memory_total << 20, card.memory_free << 20
+        half = card.compute >= 8.0  # NVIDIA's cards multiply bfloat16 from compute capability 8.0 on
+        return MachineFacts("cuda", free, half, card.name, total, min(memory.total, memory.available + held))
+
+    def plan(self, request: GenerationRequest, record: ModelRecord, more_files: bool = False) -> Plan:
+        """The plan for the request, which may not fit."""
+        facts = self.facts()
+        demand = demand_of(request, family_of(record), more_files)
+        rung = self._measured.from_rung(self._mark(facts), record.id, _size(demand))
+        return plan_placement(record, facts, demand, limit=self._limit_bytes(), from_rung=rung)
+
+    def check(self, request: GenerationRequest, record: ModelRecord, more_files: bool = False) -> Plan:
+        """The plan; raises `ResourceError("memory-too-small")` with the numbers and what would fit instead."""
+        plan = self.plan(request, record, more_files)
+        if plan.fits:
+            return plan
+        smaller = smaller_demands(record, self.facts(), plan.demand, limit=self._limit_bytes())
+        raise ResourceError(
+            "memory-too-small",
+            needed=f"{max(plan.peak, plan.main_peak) / GB:.1f}",
+            usable=f"{plan.budget / GB:.1f}",
+            total=f"{self.facts().total_memory / GB:.1f}",
+            model=record.title,
+            size=_in_words(plan.demand),
+            ways=" or ".join(_in_words(each) for each in smaller) or "a smaller model",
+            width=smaller[-1].width if smaller else 0,
+            height=smaller[-1].height if smaller else 0,
+            frames=smaller[0].frames if smaller else 0,
+        )
+
+    def estimate(self, request: GenerationRequest, record: ModelRecord, more_files: bool = False) -> Estimate:
+        """What the request will take, from this computer's own jobs where there were any; well under 50 ms."""
+        plan = self.plan(request, record, more_files)
+        facts = self.facts()
+        mark, work = self._mark(facts), operations_of(record, plan.demand)
+        same = [row for row in self._measured.rows(mark, record.id) if row.rung == plan.rung and row.expected]
+        nearest = min(same, key=lambda row: abs(row.pixels - _area(plan.demand)), default=None)
+        needed = round(plan.peak * nearest.peak / nearest.expected) if nearest and nearest.peak else plan.peak
+        seconds = self._seconds(mark, record.id, plan, work)
+        measured = nearest is not None and seconds is not None
+        return Estimate(plan, needed, plan.budget, seconds or self._first_guess(facts, work), measured)
+
+    def learn(self, request: GenerationRequest, record: ModelRecord, plan: Plan, result: GenerationResult) -> None:
+        """Keep what the job took. A rung that the engine had to go down to is remembered for this size."""
+        facts = self.facts()
+        rung = int(result.facts.get("rung", plan.rung))
+        if rung > plan.rung:
+            self._measured.failed(self._mark(facts), record.id, _size(plan.demand), rung)
+        if len(result.artifacts) < request.count or rung != plan.rung:
+            return  # resumed or walked down: its numbers are not those of a whole job
+        self._measured.add(
+            Measurement(
+                machine=self._mark(facts),
+                model=record.id,
+                rung=rung,
+                size=_size(plan.demand),
+                work=operations_of(record, plan.demand),
+                count=request.count,
+                expected=plan.peak,
+                seconds=dict(result.seconds),
+                peaks=dict(result.peaks),
+            )
+        )
+
+    def _seconds(self, mark: str, model: str, plan: Plan, work: float) -> float | None:
+        """From the job whose work was nearest: denoising grows with the work, decoding with the pixels, the rest stays."""
+        rows = [row for row in self._measured.rows(mark, model) if row.work and "denoise" in row.seconds]
+        rows = [row for row in rows if 1 / NEAR <= work / row.work <= NEAR] if work else []
+        if not rows:
+            return None
+        row = min(reversed(rows), key=lambda each: max(work / each.work, each.work / work))
+        pixels = _area(plan.demand) * plan.demand.count / (row.pixels * row.count)
+        by_stage = {
+            "denoise": row.seconds["denoise"] * work / row.work,
+            "decode": row.seconds.get("decode", 0.0) * pixels,
+            "save": row.seconds.get("save", 0.0) * pixels,
+            "encode": row.seconds.get("encode", 0.0),
+        }
+        return sum(by_stage.values())
+
+    def _first_guess(self, facts: MachineFacts, work: float) -> float | None:
+        """Before anything was measured with this model: this computer's pace with others, or that of its kind."""
+        if not work:
+            return None
+        paces = [row.work / row.seconds["denoise"] for row in self._measured.rows(self._mark(facts)) if _paced(row)]
+        if paces:
+            return work / sorted(paces)[len(paces) // 2]
+        cores = os.cpu_count() or 1
+        return work / (CORE_SPEED * cores if facts.device == "cpu" else card_speed(facts.total_memory))
+
+    def _mark(self, facts: MachineFacts) -> str:
+        return machine_mark(facts.name, facts.total_memory)
+
+    def _limit_bytes(self) -> int:
+        return round(self._limit() * GB)
+
+    def _card(self) -> machine.Gpu | None:
+        """The card that the engine would use; none where torch cannot use one, or was told not to."""
+        if os.environ.get("EASEL_DEVICE", "").lower() == "cpu" or "+cpu" in machine.package_version("torch"):
+            return None
+        asked, cards = self._cards
+        if time.monotonic() - asked > CARD_ANSWER:
+            cards = machine.gpus_or_none()
+            self._cards = (time.monotonic(), cards)
+        return max(cards, key=lambda card: card.memory_total, default=None)
+
+
+def _paced(row: Measurement) -> bool:
+    """Jobs of tiny models say nothing of the pace of large ones: their time is not spent on multiplying."""
+    return row.seconds.get("denoise", 0.0) > 0.5 and row.work / row.seconds["denoise"] > 1e9
+
+
+def _size(demand: Demand) -> tuple[int, int, int]:
+    return demand.width, demand.height, demand.frames
+
+
+def _area(demand: Demand) -> int:
+    return demand.pixels * demand.frames
+
+
+def _in_words(demand: Demand) -> str:
+    frames = f" with {demand.frames} frames" if demand.frames > 1 else ""
+    return f"{demand.width}x{demand.height}{frames}"

@@ -1,0 +1,162 @@
+"""What a wish takes is said before it starts, from headers, then from this computer's own jobs; what cannot fit is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app import machine
+from app.bootstrap import build_services
+from app.jobs import Succeeded
+from app.measured import Measured, Measurement
+from app.paths import ROOT, Paths
+from app.planning import Planner
+from app.services import Services
+from engines.api import GenerationRequest, ResourceError
+
+GB = 10**9
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with build_services(Paths.below(tmp_path_factory.mktemp("home"))) as built:
+        yield built
+
+
+def wish(**fields: object) -> GenerationRequest:
+    values = {
+        "model": "starter",
+        "prompt": "a red apple",
+        "width": 64,
+        "height": 64,
+        "steps": 4,
+        "guidance": 3.5,
+        "sampler": "DPM++ 2M",
+        "scheduler": "Simple",
+        "seed": 3,
+        **fields,
+    }
+    return GenerationRequest.model_validate(values)
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets this computer have so many GB free of 16."""
+
+    def have(free: float) -> None:
+        monkeypatch.setattr(machine, "memory", lambda: machine.Memory(16 * GB, round(free * GB)))
+
+    return have
+
+
+def test_a_wish_that_cannot_fit_is_refused_with_one_that_can(
+    services: Services, memory: Callable[[float], None]
+) -> None:
+    record = services.models.get("starter")
+    memory(16)
+    services.planner.check(wish(), record)
+    memory(1.6)
+    big = wish(width=1024, height=1024)
+    with pytest.raises(ResourceError) as caught:
+        services.orchestrator.submit(big, record)
+    error = caught.value
+    assert error.code == "memory-too-small"
+    assert "16.0 GB" in error.message.cause
+    fitting = big.with_(width=error.params["width"], height=error.params["height"])
+    assert fitting.width < 1024
+    services.planner.check(fitting, record)
+
+
+def test_the_limit_of_the_settings_wins(services: Services, memory: Callable[[float], None]) -> None:
+    record = services.models.get("starter")
+    memory(16)
+    services.change_settings(memory_limit=0.3)
+    try:
+        with pytest.raises(ResourceError):
+            services.planner.check(wish(), record)
+        memory(0)
+        services.change_settings(memory_limit=12)
+        assert services.planner.check(wish(), record).budget == 12 * GB
+    finally:
+        services.change_settings(memory_limit=0)
+
+
+def test_estimates_learn_from_jobs_of_this_computer(services: Services) -> None:
+    record, request = services.models.get("starter"), wish(steps=8)
+    before = services.planner.estimate(request, record)
+    assert not before.measured
+    job = services.orchestrator.submit(request, record)
+    done = services.orchestrator.wait(job.id, 300)
+    assert isinstance(done.state, Succeeded), done.state
+    after = services.planner.estimate(request, record)
+    assert after.measured and after.seconds is not None
+    took = sum(seconds for stage, seconds in done.state.seconds.items() if stage != "load")
+    assert after.seconds == pytest.approx(took, rel=0.01)
+    longer = services.planner.estimate(wish(steps=16), record).seconds
+    assert longer is not None and after.seconds < longer < 2.1 * after.seconds
+    started = time.process_time()
+    for _ in range(10):
+        services.planner.estimate(request, record)
+    assert (time.process_time() - started) / 10 < 0.05, "an estimate stands beside a form that changes"
+
+
+def test_measurements_survive_a_start_and_a_broken_file(tmp_path: Path) -> None:
+    row = Measurement("here", "a", 1, (64, 64, 1), 1e9, 1, 10, {"denoise": 1.0}, {"denoise": 12})
+    Measured(tmp_path / "m.json").add(row)
+    assert Measured(tmp_path / "m.json").rows("here", "a") == [row]
+    assert Measured(tmp_path / "m.json").rows("elsewhere") == []
+    (tmp_path / "m.json").write_text("{", encoding="utf-8")
+    again = Measured(tmp_path / "m.json")
+    assert again.rows("here") == []
+    again.add(row)
+    assert Measured(tmp_path / "m.json").rows("here") == [row]
+
+
+def test_a_rung_that_failed_is_remembered_for_this_size_and_larger_ones(tmp_path: Path) -> None:
+    measured = Measured(tmp_path / "m.json")
+    measured.failed("here", "a", (512, 512, 1), 3)
+    again = Measured(tmp_path / "m.json")
+    assert again.from_rung("here", "a", (512, 512, 1)) == 3
+    assert again.from_rung("here", "a", (1024, 512, 1)) == 3
+    assert again.from_rung("here", "a", (256, 512, 1)) == 0
+    assert again.from_rung("here", "b", (512, 512, 1)) == 0
+
+
+def test_what_the_engine_holds_counts_as_free(tmp_path: Path, memory: Callable[[float], None]) -> None:
+    memory(2)
+    planner = Planner(Measured(tmp_path / "m.json"), held=lambda: 5 * GB)
+    facts = planner.facts()
+    assert facts.device != "cpu" or facts.free_memory == 7 * GB
+
+
+def easel(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = (
+        "import sys; from app.__main__ import main\n"
+        "try:\n    sys.exit(main())\nfinally:\n    sys.stderr.write('torch came' if 'torch' in sys.modules else '')"
+    )
+    words = [sys.executable, "-c", code, *arguments]
+    environment = {**os.environ, "EASEL_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_plan_on_the_command_line(tmp_path: Path) -> None:
+    told = easel(tmp_path, "plan", "a red apple", "--set", "width=64", "--set", "height=64", "--json")
+    assert told.returncode == 0, told.stderr
+    assert "torch came" not in told.stderr
+    plan = json.loads(told.stdout)
+    assert plan["fits"] and plan["placement"]["dtype"] == "float32"
+    assert {stage["stage"] for stage in plan["stages"]} == {"load", "encode", "denoise", "decode"}
+    shown = easel(tmp_path, "plan")
+    assert shown.returncode == 0 and "chosen: the whole model in memory" in shown.stdout
+    (tmp_path / "config").mkdir(exist_ok=True)
+    (tmp_path / "config" / "settings.json").write_text('{"schema_version": 1, "memory_limit": 0.2}', encoding="utf-8")
+    refused = easel(tmp_path, "plan", "--json")
+    assert refused.returncode == 3
+    assert json.loads(refused.stdout)["error"]["code"] == "memory-too-small"
