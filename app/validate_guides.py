@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from engines.api import ControlUse, EngineFamily, GenerationRequest, UserError, families, picture_size, spelled_preparer
+from engines.api import (
+    ControlUse,
+    EngineFamily,
+    GenerationRequest,
+    UserError,
+    families,
+    picture_size,
+    spelled_preparer,
+    used_loras,
+)
 
 
 def check_guides(request: GenerationRequest, family: EngineFamily, path_of: Callable[[str], Path]) -> None:
     """Raises `UserError` for the first thing that cannot be met."""
+    if family.video is not None and (loras := used_loras(request)):
+        raise UserError("lora-not-for-model", lora=loras[0].file)
     if request.controls and (family.control is None or not request.needs_model):
         able = [each.title for each in families() if each.control is not None]
         raise UserError("controls-not-for-family", family=family.title, able=able)

@@ -57,7 +57,9 @@ def hidden_imports() -> list[str]:
     libraries = [*collect.hidden_imports("diffusers"), *collect.hidden_imports("transformers")]
     page = list(collect.modules_below("gradio", ("gradio.test_data",)))
     shell = ["webview.platforms.qt" if sys.platform == "linux" else "webview.platforms.edgechromium"]
-    return [*ours, *libraries, *page, *shell]
+    # Its packages say in stubs what lies where, so that nothing is found by looking at imports.
+    edges = ["skimage.feature._canny"]
+    return [*ours, *libraries, *page, *shell, *edges]
 
 
 def data_files() -> list[tuple[str, str]]:
@@ -71,6 +73,7 @@ def data_files() -> list[tuple[str, str]]:
         if each.name != "screenshots"
     ]
     packages = [pair for name in WITH_DATA for pair in collect_data_files(name)]
+    packages += collect_data_files("skimage", includes=["*.pyi", "**/*.pyi"])
     # Versions are asked for by many libraries at import, and the licence texts have to travel anyway.
     return [*ours, *packages, *(pair for name in installed() for pair in copy_metadata(name))]
 

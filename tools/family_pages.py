@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 GIGABYTE = 1024**3
+GUIDES = ("weighted words", "embeddings", "LoRA", "ControlNet", "IP-Adapter", "another VAE")
 FORMATS = (("16 bits", 2.0), ("8 bits", 1.06), ("4 bits", 0.58))  # bytes a parameter, with the scales of each block
 GUIDANCE = {
     "classifier-free": "Real guidance: the model runs twice a step, once for the negative prompt. At {off:g} and below it is"
@@ -25,7 +26,26 @@ def families_page() -> str:
         for each in families()
     ]
     text = _table(("family", *map(str, tasks), "in short"), rows)
-    return f"# Model families\n\n{text}\nA variant's name stands where a variant alone can do the task.\n"
+    guides = _table(("family", *GUIDES), [(each.title, *_guides(each)) for each in families() if any(_guides(each))])
+    return (
+        f"# Model families\n\n{text}\nA variant's name stands where a variant alone can do the task.\n\n"
+        f"## What guides their pictures\n\n{guides}\nHow each is used: [controls](controls.md).\n"
+    )
+
+
+def _guides(family: Any) -> tuple[str, ...]:
+    """What can be put on a family's models, in the order of `GUIDES`."""
+    files = family.detection.files
+    another_vae = family.video is None and "vae" in family.parts
+    able = (
+        family.text.weights,
+        family.text.weights and "embedding" in files,
+        "lora" in files and family.video is None,  # the engine for videos does not put them on
+        family.control is not None,
+        family.ip_adapters,
+        another_vae,
+    )
+    return tuple("yes" if each else "" for each in able)
 
 
 def family_pages() -> dict[str, str]:
@@ -40,6 +60,9 @@ def _page(family: Any) -> str:
     parts.append(f"`{family.id}`\n\n## Variants and their values\n\n{_variants(family)}")
     parts.append(f"## Guidance\n\n{_guidance(family)}")
     parts.append(f"## Words\n\n{_words(family)}")
+    able = [name for name, mark in zip(GUIDES, _guides(family), strict=True) if mark]
+    if able:
+        parts.append(f"## What guides a picture\n\n{_list(able)}: see [controls](../controls.md).\n")
     parts.append(f"## Sizes and limits\n\n{_limits(family)}")
     parts.append(f"## Samplers\n\n{_list(family.samplers)}\n\nSchedules: {_list(family.schedulers)}\n")
     parts.append(f"## Parts and memory\n\n{_memory(family)}")

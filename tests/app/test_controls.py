@@ -17,6 +17,7 @@ from app.models import ModelStore
 from app.paths import STARTER
 from app.resolve import resolve
 from app.validate import validate
+from app.validate_guides import check_guides
 from engines.api import CONTROLNET, GenerationRequest, Kind, ModelRecord, UserError, family
 
 HINT = "controlnet_cond_embedding.conv_in.weight"
@@ -87,6 +88,8 @@ def test_what_cannot_be_followed_is_refused(models: ModelStore, tmp_path: Path) 
     assert code({"image": room, "prepare": "pose"}) == "preparer-unknown"
     values = {"sampler": "Euler flow", "scheduler": "Simple", "width": 512, "height": 512}
     assert code({"image": room}, "lumina2", **values) == "controls-not-for-family"
+    with pytest.raises(UserError, match="takes no LoRAs"):
+        check_guides(wish(models, loras=[{"file": "style"}]), family("svd"), Path)
     validate(wish(models, {"file": "x", "image": room, "prepare": "Canny"}), family("sd15"))
     validate(wish(models, {"file": "x"}, init_image=room), family("sd15"))
 

@@ -21,6 +21,8 @@ from tests.engines.single_files import weights_of
 
 from .test_engine import make
 
+OTHERS = ("sd2", "sd3", "flux", "flux2", "chroma", "qwen-image", "z-image", "lumina2", "sana")
+
 
 @pytest.fixture(scope="module")
 def engine() -> ResidentEngine:
@@ -42,10 +44,10 @@ def run(
 ) -> Callable[..., bytes]:
     count = iter(range(1000))
 
-    def go(vae: str = "", path: Path | None = None, **fields: Any) -> bytes:
+    def go(vae: str = "", path: Path | None = None, family_id: str = "sd15", **fields: Any) -> bytes:
         files = {f"{VAE}{vae}": path} if path is not None else {}
         ctx = replace(context(f"run-{next(count)}"), files=files, with_metadata=False)
-        return make(engine, tiny_models["sd15"], tiny_request("sd15", steps=2, vae=vae, **fields), ctx)
+        return make(engine, tiny_models[family_id], tiny_request(family_id, steps=2, vae=vae, **fields), ctx)
 
     return go
 
@@ -70,6 +72,18 @@ def test_three_layouts_give_the_same_other_picture_and_the_own_comes_back(
     assert run() == plain
     started = run("diffusers", tmp_path / "diffusers.safetensors", task="image-to-image")
     assert started != run(task="image-to-image")
+
+
+@pytest.mark.parametrize("family_id", ["sdxl", *(pytest.param(key, marks=pytest.mark.long) for key in OTHERS)])
+def test_every_family_with_pictures_takes_one(
+    run: Callable[..., bytes], tiny_models: Any, tmp_path: Path, family_id: str
+) -> None:
+    path = tmp_path / "other.safetensors"
+    tensors = {key: value.contiguous() for key, value in other_vae(tiny_models[family_id].path).items()}
+    save_file(tensors, path)
+    plain = run(family_id=family_id)
+    assert run("other", path, family_id) != plain
+    assert run(family_id=family_id) == plain
 
 
 def _renamed(name: str, names: dict[str, str]) -> str:
