@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.download import Downloader
@@ -39,7 +39,7 @@ def build_services(
     settings_store = SettingsStore(paths.settings_file)
     settings = settings_store.current
     setup_logging(paths, settings)
-    models = open_models(paths, settings, more_models, lambda: settings_store.current.model_parts)
+    models = open_models(paths, settings, more_models, lambda: settings_store.current)
     inputs = InputStore(paths.inputs)
     outputs = OutputStore(settings.output_folder or paths.outputs)
     worker_log = paths.logs / "engine.log"
@@ -94,12 +94,14 @@ def open_models(
     paths: Paths,
     settings: Settings,
     more: Sequence[Path] = (),
-    parts: Callable[[], Mapping[str, dict[str, Path]]] | None = None,
+    current: Callable[[], Settings] | None = None,
 ) -> ModelStore:
-    """The models of this computer, as far as the settings name their places. `parts` are choices that change meanwhile."""
+    """The models of this computer, as far as the settings name their places. `current` are those that change meanwhile."""
+    now = current or (lambda: settings)
     own = settings.download_folder or paths.models
     roots = (STARTER, *model_roots(paths, settings), *more)
-    models = ModelStore(roots, paths.cache / "models.sqlite3", own, parts or (lambda: settings.model_parts))
+    index = paths.cache / "models.sqlite3"
+    models = ModelStore(roots, index, own, lambda: now().model_parts, lambda: now().eight_bits)
     models.preferred = settings.model
     return models
 

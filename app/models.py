@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,10 +46,11 @@ class ModelStore:
         index: Path | None = None,
         own: Path | None = None,
         chosen: Callable[[], Mapping[str, dict[str, Path]]] = dict,
+        eight_bits: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._roots = tuple(roots)
         self._own = own
-        self._chosen = chosen
+        self._chosen, self._eight_bits = chosen, eight_bits
         self.preferred = ""  # the id of the model that the person chose as the usual one
         self._lock = threading.Lock()
         self._found: _Scan | None = None
@@ -187,7 +188,7 @@ class ModelStore:
         roots = tuple(self._recognised(path) for path in self._roots)
         before = watched(roots)  # taken first: what changes while we look is looked at again
         files = scan_roots(roots, self.memory, on_found)
-        records, problems = build_records(files, self._chosen())
+        records, problems = build_records(files, self._chosen(), self._eight_bits())
         records = tuple(self._with_hashes(record) for record in records)
         log.info("models found=%d problems=%d files=%d", len(records), len(problems), len(files))
         return _Scan(roots, files, records, problems, before)

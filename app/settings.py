@@ -54,6 +54,10 @@ class Settings(BaseModel):
     memory_limit: float = Field(
         default=0, ge=0, le=4096, description="GB of memory that models may use; 0 lets Easel see what is free"
     )
+    eight_bits: list[str] = Field(
+        default_factory=list,
+        description="model files whose largest part is held in 8 bits: less memory, a little less exact",
+    )
     model_folders: list[Path] = Field(default_factory=list, description="more folders with models, used where they are")
 
     @field_validator("hub_address")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from pathlib import Path
@@ -27,6 +28,8 @@ def part_sizes(record: ModelRecord, family: EngineFamily) -> ModelSizes:
     """Sizes of the model's parts. Files that cannot be read are left out: loading them says what is wrong with them."""
     denoisers = tuple(name for name in (family.denoiser, family.second_denoiser) if name)
     parts = _of_folder(record, family) if record.path.is_dir() else _of_file(record, family)
+    if record.eight_bits:
+        parts |= {name: _in_eight_bits(parts[name]) for name in denoisers if name in parts}
     decoders = tuple(name for name in parts if name.startswith(("vae", "vocoder", "audio_vae")))
     mappable = record.path.is_dir() and all(_mappable(part) for part in parts.values())
     return ModelSizes(parts, denoisers, decoders, mappable)
@@ -34,6 +37,11 @@ def part_sizes(record: ModelRecord, family: EngineFamily) -> ModelSizes:
 
 def _mappable(part: PartSize) -> bool:
     return part.stored in ("float16", "bfloat16", "float32") and not part.quantised
+
+
+def _in_eight_bits(part: PartSize) -> PartSize:
+    """A byte for each number; norms and the first and last layers, which stay wider, are next to nothing."""
+    return part if part.quantised else replace(part, stored_bytes=part.parameters, stored="", quantised=True)
 
 
 def _of_folder(record: ModelRecord, family: EngineFamily) -> dict[str, PartSize]:

@@ -45,7 +45,8 @@ class ModelRecord:
     family's `detection.variants`: "inpaint", "turbo". `sources` says for parts that are not at `path` which file or folder
     has them; "config" there is a folder with the parts' configurations, for a single file that needs other ones than those
     that Easel brings for its family. `hashes` are the sha256
-    of the weight files that are known, by name below `path`, and those of LoRAs by "lora:name".
+    of the weight files that are known, by name below `path`, and those of LoRAs by "lora:name". `eight_bits` is the
+    person's wish that the denoiser is held in 8 bits.
     """
 
     id: str
@@ -62,3 +63,4 @@ class ModelRecord:
     bundled: bool = False
     variants: tuple[str, ...] = ()
     sources: dict[str, Path] = field(default_factory=dict)
+    eight_bits: bool = False

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.models import ModelFile, ModelStore
     from app.settings import SettingsStore
 
+PRECISIONS = ("full", "fp8")
 Kinds = Annotated[str, typer.Option("--kind", help="Only files of this kind: checkpoint, lora, vae, …")]
 
 
@@ -148,6 +149,28 @@ def _filled(choice: PartChoice) -> str:
 
 def _others(choice: PartChoice) -> str:
     return ", ".join(str(offer) for offer in choice.offers if offer != choice.place) or "-"
+
+
+@group.command("precision")
+def model_precision(
+    model: Annotated[str, typer.Argument(help="A model's id or title.")],
+    wish: Annotated[str, typer.Argument(help="fp8, or full; without it, the one that holds now.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Hold a model's largest part in 8 bits (fp8): less memory, pictures a little different. `full` takes it back."""
+    from engines.api import UserError
+
+    settings, record = _settings(), model_store().get(model)
+    if wish not in ("", *PRECISIONS):
+        raise UserError("model-precision-unknown", wish=wish)
+    if wish and record.loader == "gguf":
+        raise UserError("model-precision-packed", model=record.title)
+    if wish:
+        others = [each for each in settings.current.eight_bits if each != str(record.path)]
+        settings.change(eight_bits=[*others, str(record.path)] if wish == "fp8" else others)
+        record = model_store().get(model)
+    holds = "fp8" if record.eight_bits else "full"
+    show.data({"model": record.id, "precision": holds}) if as_json else typer.echo(holds)
 
 
 def _use_part(settings: SettingsStore, store: ModelStore, path: Path, wish: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,11 +27,12 @@ class ModelProblem:
 
 
 def build_records(
-    files: Sequence[ModelFile], chosen: Mapping[str, dict[str, Path]]
+    files: Sequence[ModelFile], chosen: Mapping[str, dict[str, Path]], eight_bits: Collection[str] = ()
 ) -> tuple[tuple[ModelRecord, ...], tuple[ModelProblem, ...]]:
     """The usable models with ids that differ, earlier files first, and what cannot be used.
 
-    `chosen` are the person's choices of parts by the path of a model.
+    `chosen` are the person's choices of parts by the path of a model, `eight_bits` the paths of models whose denoiser is to
+    be held in 8 bits.
     """
     records: dict[str, ModelRecord] = {}
     problems: list[ModelProblem] = []
@@ -39,7 +40,8 @@ def build_records(
         try:
             for record in _records(file, files, chosen.get(str(file.path), {})):
                 free = _free_id(record.id, records)
-                records[free] = replace(record, id=free)
+                made = replace(record, id=free)
+                records[free] = _in_eight_bits(made) if str(file.path) in eight_bits else made
         except UserError as error:
             problems.append(ModelProblem(file.path, ErrorRecord.of(error)))
         if file.problem is not None and file.kind is not Kind.PICKLE:
@@ -52,6 +54,13 @@ def build_records(
                 )
             )
     return tuple(records.values()), tuple(problems)
+
+
+def _in_eight_bits(record: ModelRecord) -> ModelRecord:
+    """With a fingerprint of its own: the pictures are others. What is packed already stays as it is."""
+    if record.loader == "gguf":
+        return record
+    return replace(record, eight_bits=True, fingerprint=f"{record.fingerprint}-8")
 
 
 def _records(file: ModelFile, files: Sequence[ModelFile], chosen: dict[str, Path]) -> Iterator[ModelRecord]:

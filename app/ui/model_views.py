@@ -41,6 +41,8 @@ def model_view(record: ModelRecord, here: Facts, models: ModelStore, words: Word
         "sha256": models.known_hashes(record.path).sha256 if record.path.is_file() else "",
         "defaults": {words.get(f"field.{name}", name): value for name, value in record.defaults.items()},
         "fingerprint": record.fingerprint,
+        "eight_bits": record.eight_bits,
+        "packed": record.loader == "gguf",
     }
 
 

@@ -22,6 +22,8 @@ def full_record(
     something was done otherwise than asked, to get the picture at all.
     """
     model = {"id": record.id, "title": record.title, "family": record.family, "fingerprint": record.fingerprint}
+    if record.eight_bits:
+        model["precision"] = "fp8"
     content = {
         "schema_version": RECORD_VERSION,
         "request": request.model_dump(mode="json"),

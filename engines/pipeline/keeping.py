@@ -19,6 +19,7 @@ from engines.interface import RunContext
 from engines.loaders import PART_CLASSES, load_model
 from engines.part_sizes import part_sizes
 from engines.pipeline.mapped import map_part, widen
+from engines.pipeline.precision import shrink
 from engines.pipeline.turns_in_memory import Stay, TurnsInMemory
 from engines.placement import decide_placement, machine_facts
 from engines.plan import Demand, Keep, Placement, Plan
@@ -57,12 +58,12 @@ def next_plan(record: ModelRecord, family: EngineFamily, failed: Plan) -> Plan |
 def load_kept(record: ModelRecord, family: EngineFamily, placement: Placement, check: Check) -> dict[str, Any]:
     """The model's parts by name, held as `placement.keep` says."""
     if placement.keep is Keep.WHOLE:
-        return load_model(record.loader, record, family, placement, check)
+        return _load(record, family, placement, check)
     if placement.device == "cpu":
         if placement.keep is Keep.PARTS:
             return _in_turns(record, family, placement, check)
         return _from_file(record, family, placement, check)
-    waiting = load_model(record.loader, record, family, replace(placement, device="cpu"), check)
+    waiting = _load(record, family, replace(placement, device="cpu"), check)
     if placement.keep in (Keep.STREAM, Keep.DISK):
         disk = tempfile.mkdtemp(prefix="easel-weights-") if placement.keep is Keep.DISK else None
         for name, part in waiting.items():
@@ -115,13 +116,24 @@ def set_tiles(vae: Any) -> None:
         vae.tile_latent_min_size = max(1, vae.tile_sample_min_size // scale)
 
 
+def _load(record: ModelRecord, family: EngineFamily, placement: Placement, check: Check) -> dict[str, Any]:
+    """The parts where the plan wants them; what is shrunk is shrunk before it goes to a card."""
+    if not record.eight_bits or placement.device == "cpu":
+        return shrink(load_model(record.loader, record, family, placement, check), record, family, placement)
+    here = load_model(record.loader, record, family, replace(placement, device="cpu"), check)
+    parts = shrink(here, record, family, placement)
+    return {
+        name: each.to(placement.device) if isinstance(each, torch.nn.Module) else each for name, each in parts.items()
+    }
+
+
 def _in_turns(record: ModelRecord, family: EngineFamily, placement: Placement, check: Check) -> dict[str, Any]:
     sizes = part_sizes(record, family)
     groups = {name: sizes.group(name) for name in ("denoisers", "encoders")}
     turning = {name for names in groups.values() for name in names}
 
     def load(names: tuple[str, ...]) -> dict[str, Any]:
-        return load_model(record.loader, record, replace(family, parts=names), placement, check)
+        return _load(record, replace(family, parts=names), placement, check)
 
     staying = load(tuple(name for name in family.parts if name not in turning))
     for part in staying.values():
@@ -135,7 +147,7 @@ def _from_file(record: ModelRecord, family: EngineFamily, placement: Placement, 
     sizes = part_sizes(record, family)
     large = {*sizes.group("denoisers"), *sizes.group("encoders")}
     small = tuple(name for name in family.parts if name not in large)
-    parts = load_model(record.loader, record, replace(family, parts=small), placement, check)
+    parts = _load(record, replace(family, parts=small), placement, check)
     for name in large:
         check()
         folder = record.sources.get(name, record.path / name)

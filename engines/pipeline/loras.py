@@ -16,6 +16,7 @@ from safetensors.torch import load
 
 from engines.errors import UserError
 from engines.options import LoraUse
+from engines.pipeline.precision import looking_wide
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,8 @@ class LoraStack:
 
     def _load(self, pipe: Any, path: Path, name: str, tensors: dict[str, torch.Tensor]) -> None:
         try:
-            pipe.load_lora_weights(with_part_names(tensors, pipe._lora_loadable_modules), adapter_name=name)
+            with looking_wide(pipe):
+                pipe.load_lora_weights(with_part_names(tensors, pipe._lora_loadable_modules), adapter_name=name)
         except Exception as error:  # the loaders raise whatever they like for layers that do not fit
             self._take_off(pipe, name)
             raise UserError("lora-broken", lora=path.stem, why=_first_line(error)) from error

@@ -127,6 +127,7 @@ function details(model) {
     h("table", {}, h("tbody", {}, rows.filter(([, value]) => value).map(([name, value]) =>
       h("tr", {}, h("th", { scope: "row" }, t(`models.detail.${name}`)), h("td", {}, value))))),
     partChoices(model),
+    precision(model),
     h("div", { class: "row" }, button(t("models.show"), show), button(t("close"), close, { kind: "primary" })),
   ], "wide");
 }
@@ -150,6 +151,14 @@ function partChoices(model) {
   };
   ask();
   return h("div", {}, place, trouble);
+}
+
+// In 8 bits: less memory, another picture. What is packed already has no such choice.
+function precision(model) {
+  if (model.packed) return null;
+  const box = h("input", { type: "checkbox", checked: model.eight_bits });
+  box.addEventListener("change", () => refresh("/models/precision", { id: model.id, eight_bits: box.checked }).catch((error) => toast(error.message)));
+  return h("div", {}, h("label", { class: "check" }, box, t("models.eight-bits")), h("p", { class: "hint" }, t("models.eight-bits.text")));
 }
 
 // What can be fetched

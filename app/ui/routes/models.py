@@ -38,6 +38,7 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/models/rescan", _rescan),
         route(desk, "/models/import", _import),
         route(desk, "/models/show", _show),
+        route(desk, "/models/precision", _precision),
         route(desk, "/models/pick", _can_pick, "GET"),
         route(desk, "/models/pick", _pick),
         route(desk, "/models/parts", _parts),
@@ -210,6 +211,21 @@ def _parts_of(desk: Desk, data: dict[str, Any]) -> list[dict[str, Any]]:
         services.change_settings(model_parts={**services.settings.model_parts, str(record.path): after})
         services.models.rescan()
     return [part_view(each, desk.words) for each in services.models.parts(record.path)]
+
+
+async def _precision(desk: Desk, request: Request) -> Response:
+    """Hold the model's largest part in 8 bits, or not."""
+    data = await body(request)
+    return JSONResponse(await run_in_threadpool(_held, desk, text(data, "id"), data.get("eight_bits") is True))
+
+
+def _held(desk: Desk, name: str, eight_bits: bool) -> dict[str, Any]:
+    services = desk.services
+    place = str(services.models.get(name).path)
+    others = [each for each in services.settings.eight_bits if each != place]
+    services.change_settings(eight_bits=[*others, place] if eight_bits else others)
+    services.models.rescan()
+    return _models(desk)
 
 
 async def _can_pick(desk: Desk, request: Request) -> Response:

@@ -228,3 +228,14 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     if os.getuid():
         (tmp_path / "secret").mkdir(mode=0o000)
         store.rescan()
+
+
+def test_a_model_in_eight_bits_is_another_one_and_says_so(tmp_path: Path) -> None:
+    trees.put(tmp_path, {"a.safetensors": "checkpoint of 1.5"})
+    wanted: list[str] = []
+    store = ModelStore([tmp_path], eight_bits=lambda: wanted)
+    plain = store.get("a")
+    wanted.append(str(tmp_path / "a.safetensors"))
+    store.rescan()
+    assert (plain.eight_bits, store.get("a").eight_bits) == (False, True)
+    assert store.get("a").fingerprint != plain.fingerprint
