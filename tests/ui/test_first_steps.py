@@ -191,6 +191,11 @@ def test_the_person_chooses_what_fills_a_part(fresh: Easel, browser: Browser, tm
     expect(vae).to_have_value(str(shelf / "my.safetensors"))
     vae.select_option("")
     eventually(lambda: settings(fresh).model_parts.get(str(shelf / "unet.safetensors")) == {})
+    page.get_by_label("Hold the largest part in 8 bits").check()
+    eventually(lambda: settings(fresh).eight_bits == [str(shelf / "unet.safetensors")])
+    page.keyboard.press("Escape")
+    row.get_by_role("button", name="Details").click()
+    expect(page.get_by_label("Hold the largest part in 8 bits")).to_be_checked()
 
 
 @pytest.mark.long
