@@ -54,14 +54,22 @@ def software_facts() -> dict[str, str]:
     }
 
 
+NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "bad_alloc",
+    "could not create a primitive",
+)
 _highest = 0  # bytes; the kernel's mark is set back at each stage, this one never
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: CUDA has a type for it, the processor's allocator a sentence."""
+    """Whether memory ran out: CUDA has a type for it, the processor's allocators and oneDNN have sentences."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(each in said for each in NO_MEMORY)
 
 
 def begin_peak() -> None:

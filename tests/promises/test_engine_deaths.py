@@ -81,7 +81,8 @@ def test_an_engine_over_its_memory_limit_is_a_sentence(
     pid = engine_pid(services)
     assert pid is not None
     resource.prlimit(pid, resource.RLIMIT_AS, (1_000_000, 1_000_000))
-    job = services.orchestrator.submit(wish(seed=9), services.models.get("starter"))
+    large = wish(seed=9, width=512, height=512, steps=2)  # what is there already is enough for a small one
+    job = services.orchestrator.submit(large, services.models.get("starter"))
     done = services.orchestrator.wait(job.id, 120)
     assert not isinstance(done.state, Succeeded)
     error = getattr(done.state, "error", None)

@@ -107,6 +107,25 @@ def look_at_the_end(home: Path, accepted: set[str], wishes: int) -> None:
     assert not any((home / "data" / "staging").iterdir())
 
 
+def test_no_worker_outlives_its_parent(home: Path, promised: Callable[[str, str], None]) -> None:
+    """The program is killed while its engine works; the engine notices by itself."""
+    command = [sys.executable, "-P", "-m", "tests.promises.program", str(home), "5"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    assert program.stdout is not None and program.stdout.readline().startswith("accepted ")
+    deadline = time.monotonic() + 120
+    while not list((home / "outputs").rglob("*.png")):
+        assert time.monotonic() < deadline and program.poll() is None
+        time.sleep(0.05)
+    family = psutil.Process(program.pid).children(recursive=True)
+    program.send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    gone, alive = psutil.wait_procs(family, timeout=10)
+    seconds = time.monotonic() - killed
+    assert gone and not alive and seconds < 5  # 2 are promised; a busy machine starts nobody at once
+    promised("no orphans", f"the engine was gone {seconds:.2f} s after its parent was killed")
+
+
 def test_a_killed_program_leaves_nothing_in_the_way(home: Path, promised: Callable[[str, str], None]) -> None:
     """Killed in the middle of a job; the next start finds the job within its first second, ready to go on."""
     accepted: set[str] = set()
