@@ -202,6 +202,45 @@ def test_a_gguf_denoiser_makes_nearly_the_same_picture(
     assert 0 < np.abs(pictures[0] - pictures[1]).mean() < 4
 
 
+@pytest.mark.parametrize("name", ["chroma", "flux2", "qwen-image", "z-image"])
+def test_a_gguf_transformer_makes_nearly_the_same_picture(
+    name: str, folders: dict[str, ModelRecord], tiny_request: Make, context: Make, tmp_path: Path
+) -> None:
+    """Matrices in 8 bits under the names that go around; single vectors that stand for words stay as they are."""
+    import gguf
+    import numpy as np
+    from PIL import Image
+
+    record = lone(name, folders[name].path, tmp_path / "transformer.safetensors")
+    writer = gguf.GGUFWriter(tmp_path / "transformer.gguf", name)
+    packed = 0
+    for key, tensor in weights_under_one_name(record.path).items():
+        values = tensor.float().numpy()
+        if values.ndim == 2 and values.shape[-1] % 32 == 0 and key.endswith("weight"):
+            packed += 1
+            kind = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(key, gguf.quants.quantize(values, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(key, values)
+    for step in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file, writer.close):
+        step()
+    assert packed
+    record = replace(record, path=tmp_path / "transformer.gguf", loader="gguf")
+    request, pictures = tiny_request(name), []
+    for each, where in ((record, "gguf"), (folders[name], "folder")):
+        ctx = context(where)
+        engine = create_engine(each)
+        engine.load(each, ctx)
+        pictures.append(np.asarray(Image.open(engine.generate(request, ctx).artifacts[0].path), dtype=float))
+    assert 0 < np.abs(pictures[0] - pictures[1]).mean() < 4
+
+
+def weights_under_one_name(path: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
 def test_v_prediction_changes_the_schedule(single_files: dict[str, ModelRecord]) -> None:
     record = replace(single_files["sdxl"], variants=("v-prediction",))
     parts = load_model("single-file", record, REGISTRY.of(record), Placement("cpu", "float32"))
