@@ -66,6 +66,9 @@ class Lines(Silent):
         progress = event.progress
         if progress is None:
             return
+        if progress.note:
+            self._say(progress.note, progress.note)
+            return
         match progress.stage:
             case Stage.LOAD:
                 self._say("load", "loading the model")

@@ -23,6 +23,7 @@ from app.remedies import remedies
 from app.services import Services
 from app.ui import painting
 from app.ui.controls import CONTROLS, Length, Situation, player, said
+from app.ui.estimate import EstimateLine
 from app.ui.guides import GuideControls
 from app.ui.html import mount
 from app.ui.notices import notice
@@ -183,6 +184,7 @@ class GenerationForm:
             self.go = gr.Button(words("form.generate"), variant="primary", elem_id=f"{self._tab}-generate")
             self.stop = gr.Button(words("form.stop"), variant="stop", elem_id=f"{self._tab}-stop", elem_classes="stop")
             self.queue = gr.Button(words("form.queue"), elem_id=f"{self._tab}-queue", elem_classes="queue")
+        self.estimate = EstimateLine(self._services, words, self._tab)
         mount("notice", self._tab)
 
     def _build_advanced(self) -> None:
@@ -236,7 +238,7 @@ class GenerationForm:
             component = getattr(self, name)
             component.input(partial(self._chosen, name), component, structural, **QUIET)
         for name, component in self.controls.items():
-            outputs = structural if name in SHOWING | SHAPING else None
+            outputs = structural if name in SHOWING | SHAPING else self.estimate.component
             component.input(partial(self._set_by_hand, name), component, outputs, **QUIET)
         if self.loras is not None:
             self.loras.input(self._loras_chosen, self.loras, None, **QUIET)
@@ -252,7 +254,8 @@ class GenerationForm:
             "keep_seed": self.keep_seed,
         }
         for name, component in typed.items():
-            component.input(partial(self._typed, name), component, None, **QUIET)
+            outputs = self.estimate.component if name == "count" else None
+            component.input(partial(self._typed, name), component, outputs, **QUIET)
         self.picture.input(self._picture_given, self.picture, [*structural, self._notice], **QUIET)
         self.picture.clear(self._picture_removed, None, structural, **QUIET)
         for name, component in self._films.items():
@@ -274,8 +277,23 @@ class GenerationForm:
         player = [] if self.player is None else [self.player]
         pictures = [self.picture, self.canvas, *self._films.values(), *player]
         loras = [] if self.loras is None else [self.loras]
-        more = [self.styles.component, *loras, *([] if self.guides is None else self.guides.components)]
-        return [self.task, *pictures, self.shape, self.quality, self.model, *self.controls.values(), self.said, *more]
+        more = [
+            self.estimate.component,
+            self.styles.component,
+            *loras,
+            *([] if self.guides is None else self.guides.components),
+        ]
+        return [
+            self.task,
+            *pictures,
+            self.shape,
+            self.quality,
+            self.model,
+            *self.controls.values(),
+            self.said,
+            self.estimate.component,
+            *more,
+        ]
 
     @property
     def _everything(self) -> list[Any]:
@@ -289,15 +307,18 @@ class GenerationForm:
     def _keep(self, draft: Draft) -> Draft:
         return self._services.drafts.put(self._tab, draft)
 
-    def _typed(self, name: str, value: Any) -> None:
+    def _typed(self, name: str, value: Any) -> Any:
         """Text and numbers, at every change; what is not a number yet is left for the next change."""
         if name in ("count", "seed") and value is None:
-            return
+            return gr.skip() if name == "count" else None
         self._keep(self.draft.with_(**{name: value}))
+        return self.estimate.update(self._resolved(self.draft)) if name == "count" else None
 
     def _set_by_hand(self, name: str, value: Any) -> Any:
         self._keep(with_option(self.draft, name, value))
-        return list(self._structural_updates().values()) if name in SHOWING | SHAPING else None
+        if name in SHOWING | SHAPING:
+            return list(self._structural_updates().values())
+        return self.estimate.update(self._resolved(self.draft))
 
     def _loras_chosen(self, names: list[str]) -> Any:
         """A name, or a name with its weight behind a colon, as the prompt has it; what cannot be read is left out."""
@@ -432,6 +453,7 @@ class GenerationForm:
             self.model: gr.update(choices=models, value=resolved.record.id),
             **self._control_updates(situation),
             self.styles.component: self.styles.update(),
+            self.estimate.component: self.estimate.update(resolved),
             **({} if self.guides is None else self.guides.updates(situation, pictures)),
         }
         return {component: updates[component] for component in self._structural}

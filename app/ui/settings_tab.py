@@ -44,6 +44,7 @@ class SettingsTab:
                 folder.submit(self._set_folder, folder, self._message, **QUIET)
                 folder.blur(self._set_folder, folder, self._message, **QUIET)
                 self._choice("image_format", [(words(f"format.{each}"), str(each)) for each in ImageFormat])
+                self._memory()
                 self._switch("save_metadata")
                 self._switch("log_prompts")
                 ApiSection(self._services, words, self._message, self._change).build()
@@ -69,6 +70,19 @@ class SettingsTab:
             value, label=words(f"setting.{name}"), info=words(f"setting.{name}.info"), elem_id=f"setting-{name}"
         )
         control.input(lambda chosen: self._change(name, chosen), control, self._message, **QUIET)
+
+    def _memory(self) -> None:
+        """What models may use: Easel sees what is free, unless a number says otherwise."""
+        words = self._words
+        control = gr.Number(
+            self._services.settings.memory_limit,
+            label=words("setting.memory_limit"),
+            info=words("setting.memory_limit.info"),
+            minimum=0,
+            step=0.5,
+            elem_id="setting-memory_limit",
+        )
+        control.change(lambda value: self._change("memory_limit", value or 0), control, self._message, **QUIET)
 
     def _set_folder(self, text: str) -> str:
         folder = Path(text).expanduser() if text.strip() else None
