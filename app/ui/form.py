@@ -291,7 +291,6 @@ class GenerationForm:
             self.model,
             *self.controls.values(),
             self.said,
-            self.estimate.component,
             *more,
         ]
 
