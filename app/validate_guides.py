@@ -9,6 +9,7 @@ from engines.api import (
     ControlUse,
     EngineFamily,
     GenerationRequest,
+    Task,
     UserError,
     families,
     picture_size,
@@ -21,7 +22,7 @@ def check_guides(request: GenerationRequest, family: EngineFamily, path_of: Call
     """Raises `UserError` for the first thing that cannot be met."""
     if family.video is not None and (loras := used_loras(request)):
         raise UserError("lora-not-for-model", lora=loras[0].file)
-    if request.controls and (family.control is None or not request.needs_model):
+    if request.controls and (family.control is None or not request.needs_model or request.task is Task.EDIT):
         able = [each.title for each in families() if each.control is not None]
         raise UserError("controls-not-for-family", family=family.title, able=able)
     if request.vae and (family.video is not None or not request.needs_model or "vae" not in family.parts):

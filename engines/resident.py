@@ -64,7 +64,7 @@ class ResidentEngine:
         while True:
             assert self._record is not None and self._plan is not None, "load comes before generate"
             try:
-                result = self._current.engine.generate(request, follow.context(self._plan, self._notes))
+                result = self._engine.generate(request, follow.context(self._plan, self._notes))
                 return self._told(result, follow)
             except ResourceError as error:
                 if error.code not in RAN_OUT:
@@ -87,6 +87,11 @@ class ResidentEngine:
     def resident(self) -> int:
         """How many models are loaded."""
         return len(self._models)
+
+    @property
+    def _engine(self) -> EngineInterface:
+        """The engine of the model that was asked for last."""
+        return self._current.engine
 
     @property
     def _current(self) -> _Loaded:

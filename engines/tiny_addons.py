@@ -23,6 +23,23 @@ def make_tiny_controlnet(denoiser: Any, path: Path, seed: int = 0) -> Path:
     return path
 
 
+def make_tiny_packed_controlnet(transformer: Any, path: Path, seed: int = 0) -> Path:
+    """The same for a transformer over packed latents."""
+    import torch
+    from diffusers import FluxControlNetModel
+    from safetensors.torch import save_file
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net: Any = FluxControlNetModel.from_config({**transformer.config, "num_layers": 1, "num_single_layers": 1})
+        for name, value in net.state_dict().items():
+            if name.startswith(("controlnet_blocks", "controlnet_single_blocks", "controlnet_x_embedder")):
+                torch.nn.init.normal_(value, std=0.5)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, path)
+    return path
+
+
 def make_tiny_ip_adapter(unet: Any, path: Path, seed: int = 0, seen: int = 32) -> Path:
     """Write an IP-Adapter for a UNet, made for a picture encoder that gives `seen` numbers; they become four words."""
     import torch

@@ -97,6 +97,7 @@ DETECTION = Detection(
         "vae": (Signature({"decoder.conv_in.weight": (None, 16, 3, 3)}),),
         "text_encoder": (Signature({"encoder.layers.0.mlp.fc1.weight": (None, 768)}, lacks=("vision_model.*",)),),
         "text_encoder_2": (T5_XXL,),
+        "controlnet": (Signature({"controlnet_x_embedder.weight": (3072, None)}),),
         "lora": (
             Signature({"double_blocks_*_img_attn_qkv": (None, 3072)}),
             Signature({"single_transformer_blocks_*_attn_to_q": (None, 3072)}),
@@ -164,6 +165,7 @@ FAMILY = EngineFamily(
     ),
     tiny=_tiny("FluxPipeline"),
     denoiser="transformer",
+    control="packed",
     guidance=Guidance(GuidanceKind.EMBEDDED),
     text=TextRules(WORDS, Negative.NONE, {"max_sequence_length": 512}, tokens=511, tokenizer="tokenizer_2"),
     changes={

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import torch
 
+from engines.pipeline.controls.packed import PackedControl
 from engines.pipeline.controls.unet import UnetControl
 
 Tensors = dict[str, torch.Tensor]
@@ -30,4 +31,4 @@ class ControlKind(Protocol):
         ...
 
 
-KINDS: Mapping[str, ControlKind] = {"unet": UnetControl()}
+KINDS: Mapping[str, ControlKind] = {"unet": UnetControl(), "packed": PackedControl()}

@@ -1,0 +1,71 @@
+"""ControlNets for transformers over packed latents, which look at pictures as the VAE sees them.
+
+Source: diffusers' FluxControlNetPipeline. There a draw from the VAE is shown; here it is the mean, so that
+a seed's noise stays its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+PASSED = (
+    "timestep",
+    "guidance",
+    "pooled_projections",
+    "encoder_hidden_states",
+    "txt_ids",
+    "img_ids",
+    "joint_attention_kwargs",
+)
+
+
+class PackedControl:
+    """See `ControlKind`."""
+
+    def build(self, denoiser: Any, tensors: dict[str, torch.Tensor]) -> tuple[Any, dict[str, torch.Tensor]]:
+        """The file says how many blocks there are; everything else is the transformer's own configuration."""
+        from diffusers import FluxControlNetModel
+
+        if "controlnet_mode_embedder.weight" in tensors:
+            raise ValueError("it is a union that wants to be told its mode, and Easel does not take those yet")
+        if any(name.startswith("input_hint_block") for name in tensors):
+            raise ValueError("it is of the XLabs kind, and Easel does not take those yet")
+        changes = {
+            "num_layers": _blocks("transformer_blocks", tensors),
+            "num_single_layers": _blocks("single_transformer_blocks", tensors),
+            "in_channels": tensors["x_embedder.weight"].shape[1],
+            "guidance_embeds": any("guidance_embedder" in name for name in tensors),
+        }
+        with torch.device("meta"):
+            net = FluxControlNetModel.from_config({**denoiser.config, **changes})
+        return net, tensors
+
+    def shown(self, pipe: Any, picture: torch.Tensor) -> torch.Tensor:
+        """The picture as packed latents [1, places, channels]."""
+        vae = pipe.vae
+        seen = vae.encode((picture * 2 - 1).to(vae.dtype)).latent_dist.mode()
+        latents = (seen - vae.config.shift_factor) * vae.config.scaling_factor
+        return pipe._pack_latents(latents, *latents.shape).to(picture)
+
+    def say(
+        self, net: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shown: torch.Tensor, weight: float
+    ) -> dict[str, Any]:
+        """What is added behind each block of the transformer."""
+        hidden = kwargs["hidden_states"][..., : net.config.in_channels]
+        blocks, single = net(
+            hidden_states=hidden,
+            controlnet_cond=shown.expand(hidden.shape[0], -1, -1),
+            conditioning_scale=weight,
+            return_dict=False,
+            **{name: kwargs.get(name) for name in PASSED},
+        )
+        found = {"controlnet_block_samples": blocks, "controlnet_single_block_samples": single}
+        return {name: list(value) for name, value in found.items() if value is not None}
+
+
+def _blocks(name: str, tensors: dict[str, torch.Tensor]) -> int:
+    return len({match[1] for key in tensors if (match := re.match(rf"{name}\.(\d+)\.", key))})
