@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import torch
 
 from engines.family import LatentFormat
 from engines.pipeline.latents import LatentSpace, create_space
+
+log = logging.getLogger(__name__)
 
 PREVIEW_SIDE = 256  # pixels; enough to see what it becomes, small enough to write in a millisecond
 FIT_SIDE = 16  # latents; 256 samples for 5 to 33 unknowns, and a decode of 128 x 128 pixels for most families
@@ -32,12 +35,26 @@ class Previewer:
         from PIL import Image
 
         if self._matrix is None:
-            self._matrix = fit_rgb(self._latent, space)
+            self._matrix = fitted(self._latent, space)
         pixels = to_rgb(space.spatial(latents[:1].float().cpu()), self._matrix)
         picture = Image.fromarray((pixels * 255).round().byte().numpy())
         factor = max(1, PREVIEW_SIDE // max(picture.size))
         picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC).save(path)
         return path
+
+
+def fitted(latent: LatentFormat, space: LatentSpace) -> torch.Tensor:
+    """`fit_rgb`, or a rough map where the decoder breaks or has no memory: a preview never costs the picture."""
+    try:
+        matrix = fit_rgb(latent, space)
+    except Exception as error:
+        log.warning("previews are rough: %s: %s", type(error).__name__, str(error).split("\n", 1)[0])
+        matrix = torch.full((1,), torch.nan)
+    if torch.isfinite(matrix).all():
+        return matrix
+    rough = torch.zeros(latent.channels + 1, 3)
+    rough[:3] = torch.eye(3)[: latent.channels] / 2
+    return rough
 
 
 def to_rgb(latents: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
