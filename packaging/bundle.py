@@ -33,7 +33,7 @@ def make(backend: str) -> Any:
         pathex=[str(ROOT)],
         hiddenimports=hidden_imports(),
         datas=data_files(),
-        excludes=[*EXCLUDED, *collect.NEVER, *collect.left_out("diffusers"), *collect.left_out("transformers")],
+        excludes=[*EXCLUDED, *collect.never(), *collect.left_out("diffusers"), *collect.left_out("transformers")],
         module_collection_mode={**SOURCES, "gradio": "pyz"},
     )
     found.binaries, found.datas = trims.trim(list(found.binaries), list(found.datas), backend)

@@ -32,6 +32,14 @@ NEVER = (
     "transformers.commands",
 )
 
+# Only what lies below it is left out: guiders, and with them some pipelines, import one of its own files.
+HALF = ("diffusers.modular_pipelines",)
+
+
+def never() -> list[str]:
+    """Modules that the bundle must not have, whatever imports them."""
+    return [each for name in NEVER for each in (never_below(name) if name in HALF else [name])]
+
 
 def package_folder(name: str) -> Path:
     """The folder of an installed package, found without importing it."""
@@ -45,12 +53,23 @@ def package_folder(name: str) -> Path:
 def modules_below(package: str, skip: Iterable[str] = ()) -> Iterator[str]:
     """The names of all modules of a package, read from its folder: importing them all would take ten minutes."""
     folder = package_folder(package)
-    left_out = tuple(skip)
+    left_out = tuple(_folders(skip))
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder).with_suffix("").parts
         name = ".".join((package, *(parts[:-1] if parts[-1] == "__init__" else parts)))
         if all(part.isidentifier() for part in parts) and not _below(name, left_out):
             yield name
+
+
+def _folders(packages: Iterable[str]) -> Iterator[str]:
+    """The packages, but for one whose own files are needed: of that, what lies below it."""
+    for name in packages:
+        yield from never_below(name) if name in HALF else (name,)
+
+
+def never_below(package: str) -> list[str]:
+    """The packages inside a package."""
+    return [f"{package}.{path.parent.name}" for path in sorted(package_folder(package).glob("*/__init__.py"))]
 
 
 @cache
