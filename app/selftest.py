@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.measured import Measured
 from app.models import ModelStore
+from app.planning import Planner
 from engines.api import (
     Artifact,
     EaselError,
@@ -106,7 +108,8 @@ def _needs(task: Task) -> dict[str, bool]:
 
 def _make(engine: WorkerEngine, record: ModelRecord, request: GenerationRequest, folder: Path) -> Artifact:
     folder.mkdir(parents=True)
-    ctx = RunContext(staging=folder, inputs=_inputs(request, folder))
+    plan = Planner(Measured(folder / "measured.json")).plan(request, record)
+    ctx = RunContext(staging=folder, inputs=_inputs(request, folder), plan=plan)
     engine.load(record, ctx)
     return engine.generate(request, ctx).artifacts[0]
 
