@@ -102,11 +102,13 @@ def _requests(first: FileMetadata, second: FileMetadata) -> tuple[Difference, ..
     one, other = first.request.model_dump(mode="json"), second.request.model_dump(mode="json")
     videos = first.request.task.makes_video or second.request.task.makes_video
     passed_over = NOT_SUSPECTED if videos else NOT_SUSPECTED | OF_VIDEOS
+    if not any(each.task.uses_strength or each.tiles for each in (first.request, second.request)):
+        passed_over |= {"strength"}  # a number that neither looks at
     names = [*FIELDS, *(name for name in {**one, **other} if name not in FIELDS and name not in passed_over)]
     return tuple(
         Difference(FIELDS.get(name, name.replace("_", " ")), _text(one.get(name)), _text(other.get(name)))
         for name in names
-        if one.get(name) != other.get(name)
+        if one.get(name) != other.get(name) and name not in passed_over
     )
 
 

@@ -26,7 +26,7 @@ from engines.identify import identify as _identify
 from engines.interface import CancelToken, EngineInterface, RunContext
 from engines.media import FileMetadata, open_image, open_mask, picture_size, read_metadata, read_metadata_of
 from engines.media.video_read import SUFFIXES as VIDEO_SUFFIXES
-from engines.media.video_read import VideoFacts, frame_size, is_video, last_frame, poster, video_facts
+from engines.media.video_read import VideoFacts, frame_size, is_video, last_frame, poster, read_frames, video_facts
 from engines.media.video_save_as import save_video_as
 from engines.media.video_write import check_encoder
 from engines.messages import Message, languages, use_language
@@ -182,6 +182,7 @@ __all__ = [
     "picture_size",
     "plan_placement",
     "poster",
+    "read_frames",
     "read_header",
     "read_json",
     "read_metadata",

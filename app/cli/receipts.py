@@ -21,21 +21,19 @@ DIFFERENT = 1
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A picture that Easel made.")],
+    file: Annotated[Path, typer.Argument(help="A picture or a video that Easel made.")],
     in_process: Annotated[bool, typer.Option("--in-process", help="Run the engine in this process.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a picture again from its own record and compare; leaves with 1 when it is not the same."""
+    """Make a picture or a video again from its own record and compare; leaves with 1 when it is not the same."""
     from app.cli.generate import read_source
-    from engines.api import UserError, read_metadata
+    from engines.api import read_metadata
 
     request = read_source(file)
-    if request.task.makes_video:
-        raise UserError("verify-not-video", path=str(file))
     then = read_metadata(file)
     with tempfile.TemporaryDirectory(prefix="easel-verify-") as folder:
         made, record, hashes = _made_again(request, _fingerprint(then), Path(folder), in_process)
-        found = _compared(file, made)
+        found = _compared(file, made, request.task.makes_video)
         now = read_metadata(made)
     reasons = [each.sentence() for each in _differences(then, now)] if not found.same_pixels else []
     changed = _changed_files(then, hashes)
@@ -55,12 +53,13 @@ def why_different(
     as_json: Json = False,
 ) -> None:
     """Say in words what two pictures were made of that is not the same."""
-    from app.pixels import compare
+    from app.pixels import compare, compare_films
     from app.receipts import read_both
 
     both = read_both(first, second)
     found = _differences(*both)
-    apart = None if {first.suffix, second.suffix} & {".webm", ".mp4"} else compare(first, second)
+    moving = [each.request is not None and each.request.task.makes_video for each in both]
+    apart = None if moving[0] != moving[1] else (compare_films if moving[0] else compare)(first, second)
     if as_json:
         differences = [{**asdict(each), "sentence": each.sentence()} for each in found]
         show.data({"differences": differences, "pixels": asdict(apart) if apart else None})
@@ -94,9 +93,8 @@ def _made_again(
         record = _same_model(services.models, request, fingerprint)
         request = request.with_(model=record.id)
         services.orchestrator.save_metadata = True
-        job = services.orchestrator.submit(
-            request.with_(count=1), record, folder / f"again{request.image_format.suffix}"
-        )
+        kind = request.video_format if request.task.makes_video else request.image_format
+        job = services.orchestrator.submit(request.with_(count=1), record, folder / f"again{kind.suffix}")
         job = services.orchestrator.wait(job.id)
         services.history.forget([each.path for each in job.artifacts])
         if isinstance(job.state, Failed | Interrupted):
@@ -119,10 +117,10 @@ def _same_model(models: ModelStore, request: GenerationRequest, fingerprint: str
     return models.get(request.model)
 
 
-def _compared(file: Path, made: Path) -> Comparison:
-    from app.pixels import compare
+def _compared(file: Path, made: Path, moving: bool) -> Comparison:
+    from app.pixels import compare, compare_films
 
-    return compare(file, made)
+    return compare_films(file, made) if moving else compare(file, made)
 
 
 def _changed_files(then: FileMetadata, hashes: dict[str, str]) -> list[str]:
@@ -147,5 +145,5 @@ def _pixels(found: Comparison) -> str:
     if found.same_pixels:
         return "The pictures are the same, pixel for pixel; the files differ in what is written into them."
     if not found.same_size:
-        return "The pictures are not of one size."
+        return "They are not of one size, or not of one length."
     return f"The pictures differ: by {found.largest} of 255 at most, by {found.mean:g} on average."

@@ -141,3 +141,21 @@ def test_a_disk_too_small_for_the_video_is_said_with_both_numbers(
     told = capsys.readouterr().err
     assert "70.0 MB" in told
     assert "252 MB" in told, "two copies of 257 frames of 704x512 at a byte a pixel, and the reserve"
+
+
+@pytest.mark.parametrize("ending", ["webm", "mp4"])
+def test_a_video_is_made_again_and_compared(
+    film: Path, home: Path, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = home / f"first.{ending}"
+    wish = ["generate", "a ball", "--task", "txt2vid", "--model", LTX, "--seed", "5"]
+    assert main([*wish, "--out", str(first)]) == 0
+    capsys.readouterr()
+    assert main(["verify", str(first)]) == 0
+    assert capsys.readouterr().out.strip() == "The files are the same, byte for byte."
+    if ending == "webm":
+        assert main(["why-different", str(first), str(film)]) == 0
+        told = capsys.readouterr().out
+        assert "The seed differs" in told
+        assert "strength" not in told
+        assert "The pictures differ: by" in told
