@@ -24,7 +24,7 @@ from engines.tiny_parts import CLIP_PICTURES, CLIP_VISION, WIDTH
 from engines.types import Task
 from engines.video_rules import DecodeKind, VideoRules
 
-PIPELINES = dict.fromkeys((Task.IMAGE_TO_VIDEO, Task.EXTEND_VIDEO), "StableVideoDiffusionPipeline")
+PIPELINES: dict[Task, str] = dict.fromkeys((Task.IMAGE_TO_VIDEO, Task.EXTEND_VIDEO), "StableVideoDiffusionPipeline")
 
 # The pipeline shows its encoder pictures of 224 pixels, and the temporal decoder has norms of 32 groups.
 TINY = TinyProfile(
