@@ -110,6 +110,8 @@ class DraftStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        # Held by whoever reads a draft, changes it and puts it back: two choices that come together must both be there.
+        self.changing = threading.RLock()
         self._drafts = self._load()
 
     def get(self, tab: str) -> Draft:

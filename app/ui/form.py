@@ -11,9 +11,10 @@ import logging
 import random
 import uuid
 from collections.abc import Callable
-from functools import partial
+from contextlib import AbstractContextManager
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
@@ -57,6 +58,20 @@ QUIET: dict[str, Any] = {
     "trigger_mode": "always_last",
 }
 Updates = dict[Any, Any]
+
+
+R = TypeVar("R")
+
+
+def in_turn(handler: Callable[..., R]) -> Callable[..., R]:
+    """Handlers of one form come one after the other: each reads the draft, changes it and puts it back."""
+
+    @wraps(handler)
+    def alone(form: GenerationForm, *arguments: Any, **named: Any) -> R:
+        with form.changing:
+            return handler(form, *arguments, **named)
+
+    return alone
 
 
 class GenerationForm:
@@ -224,7 +239,7 @@ class GenerationForm:
         """Connect the events."""
         self._wire_changes()
         everything = self._everything
-        sent = [self.prompt, self.negative, self.count, self.seed, self.keep_seed]
+        sent = [self.prompt, self.negative, self.count, self.seed, self.keep_seed, self.shape, self.quality]
         for button in (self.go, self.queue):
             button.click(self._generate, sent, [self._notice, self.seed], **{**QUIET, "trigger_mode": "multiple"})
         self.dice.click(self._roll, None, [self.seed, self.keep_seed], **QUIET)
@@ -299,6 +314,11 @@ class GenerationForm:
         return [*self._structural, self.prompt, self.negative, self.count, self.seed, self.keep_seed]
 
     @property
+    def changing(self) -> AbstractContextManager[object]:
+        """Whoever changes the draft holds this."""
+        return self._services.drafts.changing
+
+    @property
     def draft(self) -> Draft:
         """The draft as it stands."""
         return self._services.drafts.get(self._tab)
@@ -306,6 +326,7 @@ class GenerationForm:
     def _keep(self, draft: Draft) -> Draft:
         return self._services.drafts.put(self._tab, draft)
 
+    @in_turn
     def _typed(self, name: str, value: Any) -> Any:
         """Text and numbers, at every change; what is not a number yet is left for the next change."""
         if name in ("count", "seed") and value is None:
@@ -313,18 +334,30 @@ class GenerationForm:
         self._keep(self.draft.with_(**{name: value}))
         return self.estimate.update(self._resolved(self.draft)) if name == "count" else None
 
+    @in_turn
     def _set_by_hand(self, name: str, value: Any) -> Any:
         self._keep(with_option(self.draft, name, value))
         if name in SHOWING | SHAPING:
             return list(self._structural_updates().values())
         return self.estimate.update(self._resolved(self.draft))
 
+    @in_turn
     def _loras_chosen(self, names: list[str]) -> Any:
         """A name, or a name with its weight behind a colon, as the prompt has it; what cannot be read is left out."""
         uses = [use.model_dump() for use in map(parse_lora, names or []) if use is not None]
         self._keep(self.draft.with_value("loras", uses or None))
 
+    @in_turn
     def _chosen(self, name: str, value: Any) -> list[Any]:
+        self._choose(name, value)
+        updates = self._structural_updates(pictures=name == "task")
+        if name in ("shape", "quality"):
+            # What these do not change is not sent: an answer that arrives late would take the next choice back.
+            others = (self.task, self.model, self.shape if name == "quality" else self.quality)
+            updates |= dict.fromkeys(others, gr.skip())
+        return list(updates.values())
+
+    def _choose(self, name: str, value: Any) -> None:
         draft = self.draft
         match name:
             case "task":
@@ -337,19 +370,21 @@ class GenerationForm:
             case _:
                 draft = draft.with_(model=value or "", values={})
         self._keep(draft)
-        return list(self._structural_updates(pictures=name == "task").values())
 
+    @in_turn
     def _reset(self) -> list[Any]:
         shape = Shape.PICTURE if self.draft.task.needs_image or self.draft.task.needs_video else Shape.SQUARE
         keep = shape if self.draft.shape is Shape.OWN else self.draft.shape
         self._keep(self.draft.with_(values={}, keep_seed=False, shape=keep))
         return self._all_updates()
 
+    @in_turn
     def _roll(self) -> tuple[int, bool]:
         seed = random.SystemRandom().randint(0, SEED_MAX)
         self._keep(self.draft.with_(seed=seed, keep_seed=True))
         return seed, True
 
+    @in_turn
     def _picture_given(self, path: str | None) -> list[Any]:
         problem = ""
         if path:
@@ -360,10 +395,12 @@ class GenerationForm:
         reference = self._services.inputs.keep(path, "init_image")
         self._keep(self.draft.with_(init_image=reference, mask="", painting=""))
 
+    @in_turn
     def _picture_removed(self) -> list[Any]:
         self._keep(self.draft.with_(init_image="", mask="", painting=""))
         return list(self._structural_updates(pictures=False).values())
 
+    @in_turn
     def _film_given(self, name: str, path: str | None) -> list[Any]:
         problem = ""
         if path:
@@ -371,16 +408,24 @@ class GenerationForm:
             problem = self._guarded(lambda: self._keep(self.draft.with_(**{name: keep(path, name)})))
         return [*self._structural_updates(pictures=False).values(), problem or gr.skip()]
 
+    @in_turn
     def _film_removed(self, name: str) -> list[Any]:
         self._keep(self.draft.with_(**{name: ""}))
         return list(self._structural_updates(pictures=False).values())
 
+    @in_turn
     def _painted(self, value: dict[str, Any] | None) -> Any:
         """A new background, or a stroke: both are kept at once."""
         return self._guarded(lambda: self._keep(painting.taken(self.draft, value, self._services.inputs))) or gr.skip()
 
-    def _generate(self, prompt: str, negative: str, count: float, seed: float | None, keep: bool) -> tuple[Any, Any]:
-        """Send the wish off. The texts come from the page itself: the last letters may not have reached the draft."""
+    @in_turn
+    def _generate(
+        self, prompt: str, negative: str, count: float, seed: float | None, keep: bool, shape: str, quality: str
+    ) -> tuple[Any, Any]:
+        """Send the wish off. It holds what the page shows: the last letters and choices may not have reached the draft."""
+        for name, shown in (("shape", shape), ("quality", quality)):
+            if shown and shown != str(getattr(self.draft, name)):
+                self._choose(name, shown)
         number = int(seed) if seed is not None else None
         draft = self._keep(
             self.draft.with_(
