@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import ResourceError
+from engines.media.scheduling import usual_scheduling
 from engines.types import VideoFormat
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ class VideoWriter:
             frame = VideoFrame.from_ndarray(pixels, format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED)
             frame.pts, frame.time_base = self.frames, self._tick
-            self._mux(self._video, frame)
+            with nullcontext() if self.frames else usual_scheduling():  # the first frame opens the encoder
+                self._mux(self._video, frame)
             self.frames += 1
         self._write_sound(self.frames / self._fps)
 

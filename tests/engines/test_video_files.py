@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,17 @@ def test_what_comes_back_is_what_went_in(tmp_path: Path, frames: np.ndarray, kin
     assert np.abs(np.stack(back) - frames).mean() < 4
     assert np.abs(np.asarray(poster(path)).astype(int) - frames[0]).mean() < 4
     assert np.abs(np.asarray(last_frame(path)).astype(int) - frames[-1]).mean() < 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="real-time scheduling is asked of Linux")
+def test_no_encoder_leaves_the_process_with_another_priority(tmp_path: Path, frames: np.ndarray) -> None:
+    for kind in FORMATS:
+        writer = VideoWriter(tmp_path / f"a.{kind}", kind, (frames.shape[2], frames.shape[1]), 8, {})
+        writer.write(frames)
+        policies = {os.sched_getscheduler(int(name)) for name in os.listdir("/proc/self/task")}
+        writer.finish()
+        assert policies <= {os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_IDLE}, kind
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_the_same_frames_give_the_same_file(tmp_path: Path, frames: np.ndarray) -> None:
