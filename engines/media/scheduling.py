@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -24,7 +25,7 @@ def usual_scheduling() -> Iterator[None]:
         yield
     finally:
         if before != os.SCHED_FIFO:
-            for name in os.listdir("/proc/self/task"):
+            for task in Path("/proc/self/task").iterdir():
                 with contextlib.suppress(OSError):  # the thread may be gone
-                    if os.sched_getscheduler(int(name)) == os.SCHED_FIFO:
-                        os.sched_setscheduler(int(name), os.SCHED_OTHER, os.sched_param(0))
+                    if os.sched_getscheduler(int(task.name)) == os.SCHED_FIFO:
+                        os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))

@@ -89,7 +89,7 @@ def test_no_encoder_leaves_the_process_with_another_priority(tmp_path: Path, fra
     for kind in FORMATS:
         writer = VideoWriter(tmp_path / f"a.{kind}", kind, (frames.shape[2], frames.shape[1]), 8, {})
         writer.write(frames)
-        policies = {os.sched_getscheduler(int(name)) for name in os.listdir("/proc/self/task")}
+        policies = {os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir()}
         writer.finish()
         assert policies <= {os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_IDLE}, kind
         assert os.sched_getscheduler(0) == os.SCHED_OTHER
