@@ -102,7 +102,7 @@ def traces(before: set[str], root: Path) -> Iterator[str]:
         "ld.so.cache",
         ".cache/fontconfig",
         ".cache/mesa_shader_cache",
-        ".cache/qtshadercache",
+        "/qtshadercache",
         "/.pki/",
         "/share/mime/",
     )
