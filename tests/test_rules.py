@@ -120,3 +120,16 @@ def test_other_languages_say_the_same_with_the_same_numbers() -> None:
 
 def other_texts() -> list[Path]:
     return [path for path in sorted((ROOT / "resources/texts").glob("*.json")) if path.stem != "en"]
+
+
+def test_no_text_is_written_twice() -> None:
+    import json
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        names = [name for name, _ in pairs]
+        assert len(names) == len(set(names)), sorted(name for name in set(names) if names.count(name) > 1)
+        return dict(pairs)
+
+    for path in sorted((ROOT / "resources").rglob("*.json")):
+        if path.parent.name in ("texts", "en", "de"):
+            json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)

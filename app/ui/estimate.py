@@ -54,7 +54,7 @@ class EstimateLine:
 
     def _duration(self, seconds: float) -> str:
         if seconds <= EXACT:
-            return self._words("estimate.seconds", count=max(1, round(seconds)))
+            return self._words("estimate.takes.seconds", count=max(1, round(seconds)))
         if seconds <= EXACT * MINUTE:
-            return self._words("estimate.minutes", count=round(seconds / MINUTE))
-        return self._words("estimate.hours", count=f"{seconds / HOUR:.1f}")
+            return self._words("estimate.takes.minutes", count=round(seconds / MINUTE))
+        return self._words("estimate.takes.hours", count=f"{seconds / HOUR:.1f}")

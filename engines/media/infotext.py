@@ -153,9 +153,9 @@ def parse_infotext(text: str) -> dict[str, str]:
 
 def _split_settings(lines: list[str]) -> tuple[list[str], str, dict[str, str]]:
     """The prompts' lines, the line of settings, and its values that are JSON and not quoted ("Hashes: {…}")."""
-    if max(map(len, lines)) > LINE_MOST:
-        return lines, "", {}
     at = next((place for place in range(len(lines) - 1, -1, -1) if lines[place].startswith("Steps: ")), len(lines) - 1)
+    if len(lines[at]) > LINE_MOST:
+        return lines, "", {}
     extra = dict(JSON_PAIR.findall(lines[at]))
     plain = JSON_PAIR.sub("", lines[at])
     if len(PAIR.findall(plain)) < 3:

@@ -22,13 +22,14 @@ from engines.pipeline.mapped import map_part, widen
 from engines.pipeline.precision import shrink
 from engines.pipeline.turns_in_memory import Stay, TurnsInMemory
 from engines.placement import decide_placement, machine_facts
-from engines.plan import Demand, Keep, Placement, Plan
+from engines.plan import Demand, Keep, Placement, Plan, Way
 from engines.records import ModelRecord
 
 log = logging.getLogger(__name__)
 
 Check = Callable[[], None]
 RUNGS = 6  # of the ladder in `engines.placement.decide`
+WHOLE_RUNG = 1
 TILE_SIDE = 512  # pixels; `engines.placement.expect` counts on it
 
 
@@ -40,6 +41,10 @@ def plan_for(record: ModelRecord, family: EngineFamily, ctx: RunContext) -> Plan
     usual = family.defaults
     demand = ctx.plan.demand if ctx.plan else Demand(usual["width"], usual["height"], usual.get("frames", 1))
     plan = decide_placement(facts, part_sizes(record, family), family, demand)
+    if ctx.plan is None and not plan.fits:
+        # Nobody asked for this size yet, it is only the family's usual one: no reason to hold the model in a slower way.
+        whole = replace(plan.placement, keep=Keep.WHOLE, tile_decode=False)
+        plan = replace(plan, placement=whole, way=Way(Keep.WHOLE, False), rung=WHOLE_RUNG)
     log.info("plan model=%s way=%s tiled=%s fits=%s", record.id, plan.way.keep, plan.way.tiled, plan.fits)
     return plan
 

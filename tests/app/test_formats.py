@@ -56,7 +56,9 @@ def test_sidecars_go_with_their_picture(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(staging)
     staging.with_suffix(".txt").write_text("a cat\nSteps: 2, Seed: 3, Sampler: Euler", "utf-8")
     job = Job("abc", request(), 0.0, Queued(), tmp_path / "out")
-    made = OutputStore(tmp_path / "outputs").publish(job, Artifact(0, staging, "image/jpeg", 3, 8, 8))
+    store, artifact = OutputStore(tmp_path / "outputs"), Artifact(0, staging, "image/jpeg", 3, 8, 8)
+    made = store.publish(job, artifact)
+    store.settle(job, artifact)
     assert made.path.with_suffix(".txt").read_text("utf-8").startswith("a cat")
     assert not staging.with_suffix(".txt").exists()
     assert read_metadata(made.path).settings["Seed"] == "3"

@@ -69,7 +69,7 @@ def test_the_least_recently_used_goes_when_there_is_no_room(
         plan = roomy(record) if key != "sdxl" else None
         if plan is None:  # room for one other model beside the new one
             full = roomy(record)
-            plan = replace(full, budget=full.peak + max(each.held for each in engine._models.values()))
+            plan = replace(full, budget=full.peak + min(each.held for each in engine._models.values()))
         engine.load(record, context(str(number), plan=plan))
     left = [fingerprint.split("|")[0] for fingerprint in engine._models]
     assert left[-1] == "sdxl"

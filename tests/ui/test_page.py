@@ -163,7 +163,11 @@ def test_a_painted_mask_is_repainted_and_stays_through_a_reload(screen: Screen, 
     screen.page.wait_for_timeout(1500)
     screen.generate()
     again = read_metadata(outputs(easel)[-1]).request
-    assert again is not None and again.mask == request.mask and again.init_image == request.init_image
+    assert again is not None and again.mask and again.init_image == request.init_image
+    digest = again.mask.removeprefix("sha256:")
+    after = Image.open(next((easel.home / "data" / "inputs").glob(f"{digest}*")))
+    apart = sum(a != b for a, b in zip(mask.convert("L").tobytes(), after.convert("L").tobytes(), strict=True))
+    assert apart < white / 20, f"{apart} of {white} pixels of the mask are others"  # the editor draws its edges anew
 
 
 def paint(screen: Screen) -> None:
