@@ -43,8 +43,25 @@ export function makePresetRow(element, tab) {
     replace(element, h("span", { class: "label" }, t("form.preset")), h("div", { class: "cards" }, cards));
   };
   redraws.add(draw);
-  control(tab, "task")?.addEventListener("change", () => setTimeout(draw));
+  watchTask(tab, draw);
   known.presets.length ? draw() : refresh().catch((error) => problem(tab, error));
+}
+
+// The mode changes by a click and by an answer of the server, which makes no event: at the first sight of the page no chip
+// may be chosen yet.
+function watchTask(tab, draw) {
+  const chips = control(tab, "task");
+  if (!chips) return;
+  let shown = chosenTask(tab);
+  const look = () => {
+    const task = chosenTask(tab);
+    if (task === shown) return;
+    shown = task;
+    draw();
+  };
+  chips.addEventListener("change", () => setTimeout(look));
+  const what = { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "aria-checked"] };
+  new MutationObserver(() => setTimeout(look)).observe(chips, what);
 }
 
 function card(tab, preset) {
