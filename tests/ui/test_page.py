@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def test_a_reload_and_a_second_window_find_the_running_job(
     screen: Screen, context: BrowserContext, easel: Easel
 ) -> None:
     screen.advanced("Steps", 120)
+    screen.advanced("How many", 4)  # one would be done before a busy machine has opened two pages
     screen.write("a green tree")
     before = screen.made()
     screen.page.keyboard.press("Control+Enter")
@@ -63,7 +65,7 @@ def test_a_reload_and_a_second_window_find_the_running_job(
     second = Screen(context.new_page()).open(easel.address.partition("?")[0])
     expect(second.page.locator(".progress .text")).to_contain_text("/120")
     for each in (screen, second):
-        each.wait_for_pictures(before + 1)
+        each.wait_for_pictures(before + 4)
     second.page.close()
 
 
@@ -150,7 +152,7 @@ def test_a_painted_mask_is_repainted_and_stays_through_a_reload(screen: Screen, 
     expect(canvas).to_be_visible()
     screen.page.wait_for_timeout(1000)
     paint(screen)
-    screen.page.wait_for_timeout(1500)
+    eventually(lambda: mask_in_draft(easel), 20)
     screen.generate("a red apple")
     request = read_metadata(outputs(easel)[-1]).request
     assert request is not None and str(request.task) == "inpaint" and request.mask
@@ -168,6 +170,11 @@ def test_a_painted_mask_is_repainted_and_stays_through_a_reload(screen: Screen, 
     after = Image.open(next((easel.home / "data" / "inputs").glob(f"{digest}*")))
     apart = sum(a != b for a, b in zip(mask.convert("L").tobytes(), after.convert("L").tobytes(), strict=True))
     assert apart < white / 20, f"{apart} of {white} pixels of the mask are others"  # the editor draws its edges anew
+
+
+def mask_in_draft(easel: Easel) -> bool:
+    drafts = json.loads((easel.home / "data" / "drafts.json").read_text(encoding="utf-8"))
+    return bool(drafts["drafts"]["image"]["mask"])
 
 
 def paint(screen: Screen) -> None:
