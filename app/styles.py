@@ -12,10 +12,13 @@ from pathlib import Path
 import yaml
 
 from app.files import write_atomic
+from app.paths import BUNDLED_STYLES
 from engines.api import UserError
 
 LARGEST = 4_000_000  # bytes
 PLACE = "{prompt}"
+SCHEMA = "schema_version"  # a key of the file and not a style; files that people wrote themselves have none
+SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -28,18 +31,28 @@ class Style:
 
 
 class StyleStore:
-    """Files in one folder: `*.yaml` with a style a key, and `*.csv` as A1111 writes them."""
+    """Files in two folders, Easel's own and the person's: `*.yaml` with a style a key, and `*.csv` as A1111 writes them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, bundled: Path | None = BUNDLED_STYLES) -> None:
+        self.folder, self.bundled = folder, bundled
 
     def all(self) -> tuple[Style, ...]:
-        """Every style by name; one in a later file stands in for one of the same name. Raises `UserError`."""
-        found: dict[str, Style] = {}
-        for path in sorted(self.folder.glob("*")):
-            if path.suffix in (".csv", ".yaml") and path.is_file():
-                found |= {style.name: style for style in read_styles(path)}
-        return tuple(found[name] for name in sorted(found, key=str.casefold))
+        """Every style by name; the person's own, and of those one in a later file, stand in for others of the same name.
+
+        Raises `UserError` for a file that cannot be read.
+        """
+        return _by_name([*self.own_to_easel(), *_in_folder(self.folder)])
+
+    def usable(self) -> tuple[Style, ...]:
+        """The same, but that a file of the person's that cannot be read leaves Easel's own styles."""
+        try:
+            return self.all()
+        except UserError:
+            return self.own_to_easel()
+
+    def own_to_easel(self) -> tuple[Style, ...]:
+        """The styles that come with Easel."""
+        return () if self.bundled is None else _by_name(_in_folder(self.bundled))
 
     def get(self, name: str) -> Style:
         """The style with this name. Raises `UserError` with the nearest ones."""
@@ -54,7 +67,8 @@ class StyleStore:
     def take_in(self, path: Path) -> tuple[Style, ...]:
         """Copy the styles of a file into the folder, as YAML. Raises `UserError`."""
         styles = read_styles(path)
-        data = {style.name: {"prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in styles}
+        words = {style.name: {"prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in styles}
+        data = {SCHEMA: SCHEMA_VERSION, **words}
         text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(self.folder / f"{path.stem}.yaml", text.encode())
@@ -63,6 +77,16 @@ class StyleStore:
     def apply(self, names: list[str], prompt: str, negative_prompt: str) -> tuple[str, str]:
         """Prompt and negative prompt with the styles around them, in their order. Raises `UserError`."""
         return apply_styles([self.get(name) for name in names], prompt, negative_prompt)
+
+
+def _in_folder(folder: Path) -> list[Style]:
+    paths = (path for path in sorted(folder.glob("*")) if path.suffix in (".csv", ".yaml") and path.is_file())
+    return [style for path in paths for style in read_styles(path)]
+
+
+def _by_name(styles: Iterable[Style]) -> tuple[Style, ...]:
+    found = {style.name.casefold(): style for style in styles}
+    return tuple(found[name] for name in sorted(found))
 
 
 def apply_styles(styles: Iterable[Style], prompt: str, negative_prompt: str) -> tuple[str, str]:
@@ -103,6 +127,9 @@ def _from_yaml(text: str) -> tuple[Style, ...]:
     data = yaml.safe_load(text) or {}
     if not isinstance(data, dict):
         raise ValueError("it is not a list of names")
+    version = data.pop(SCHEMA, SCHEMA_VERSION)
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ValueError(f"its {SCHEMA} is {version}, and this Easel reads up to {SCHEMA_VERSION}")
     return tuple(_style(str(name), value) for name, value in data.items())
 
 

@@ -19,6 +19,7 @@ from app.http import pictures
 from app.http.desk import Desk, file_of
 from app.jobs import STATES, Failed, Interrupted, Job, Succeeded, state_name
 from app.resolve import Resolved
+from app.styles import StyleStore
 from engines.api import (
     GUIDE_FIELDS,
     INPUT_FIELDS,
@@ -45,6 +46,7 @@ class Submission(BaseModel):
     )
     model: str | None = Field(default=None, description="a model of GET /api/models")
     preset: str | None = Field(default=None, description="a preset of GET /api/presets")
+    styles: list[str] = Field(default_factory=list, description="words around the prompt, of GET /api/styles")
 
 
 class Picture(BaseModel):
@@ -158,6 +160,13 @@ def _list_routes(found: APIRouter, desk: Desk) -> None:
             ]
         }
 
+    @found.get("/styles", summary="The styles: words around a prompt")
+    async def styles() -> dict[str, Any]:
+        """`{prompt}` is where the prompt goes; the person's own styles are among them."""
+        shown = await run_in_threadpool(StyleStore(services.paths.styles).usable)
+        names = ("name", "prompt", "negative_prompt")
+        return {"styles": [{name: getattr(each, name) for name in names} for each in shown]}
+
     @found.get("/schema", summary="The fields of a request, as JSON Schema")
     async def schema() -> dict[str, Any]:
         return GenerationRequest.model_json_schema()
@@ -191,6 +200,9 @@ def _resolved(desk: Desk, wish: Submission) -> Resolved:
     for name in GUIDE_FIELDS:
         if isinstance(uses := values.get(name), list):
             values[name] = [_with_picture(desk, each) for each in uses]
+    if wish.styles:
+        texts = [str(values.get(name) or "") for name in ("prompt", "negative_prompt")]
+        values["prompt"], values["negative_prompt"] = StyleStore(desk.services.paths.styles).apply(wish.styles, *texts)
     return desk.resolve(values, wish.model, wish.preset)
 
 

@@ -9,9 +9,8 @@ import gradio as gr
 
 from app.drafts import Draft
 from app.services import Services
-from app.styles import Style, StyleStore
+from app.styles import StyleStore
 from app.ui.words import Words
-from engines.api import EaselError
 
 
 class StylePicker:
@@ -39,14 +38,8 @@ class StylePicker:
 
     def update(self) -> Any:
         """What makes it show the styles of now."""
-        names = [style.name for style in self._styles()]
+        names = [style.name for style in StyleStore(self._services.paths.styles).usable()]
         return gr.update(choices=names, value=None, visible=bool(names))
-
-    def _styles(self) -> tuple[Style, ...]:
-        try:
-            return StyleStore(self._services.paths.styles).all()
-        except EaselError:  # a broken file of styles is no reason to show no form
-            return ()
 
     def _put(self, name: str) -> None:
         draft = self._draft()

@@ -83,7 +83,7 @@ def styles_of(desk: Desk) -> tuple[Style, ...]:
         for each in desk.services.presets.all()
     )
     worded = [each for each in presets if each.prompt or each.negative_prompt]
-    return (*StyleStore(desk.services.paths.styles).all(), *worded)
+    return (*StyleStore(desk.services.paths.styles).usable(), *worded)
 
 
 def values_of(desk: Desk, wish: Wish, record: ModelRecord) -> dict[str, Any]:

@@ -130,3 +130,13 @@ def test_unknown_jobs(served: Served) -> None:
         assert served.http.get(f"/api/jobs/no-such-job{path}").status_code == 404
     assert served.http.post("/api/jobs/no-such-job/cancel").status_code == 404
     assert served.http.post("/api/jobs/no-such-job/resume").status_code == 404
+
+
+def test_styles_go_around_the_prompt(served: Served) -> None:
+    listed = {each["name"]: each for each in served.http.get("/api/styles").json()["styles"]}
+    wish = {"request": {"prompt": "a red apple", **SMALL}, "styles": ["watercolour"]}
+    request = served.http.post("/api/jobs", json=wish).json()["request"]
+    assert request["prompt"] == listed["Watercolour"]["prompt"].replace("{prompt}", "a red apple")
+    assert request["negative_prompt"] == listed["Watercolour"]["negative_prompt"]
+    refused = served.http.post("/api/jobs", json={**wish, "styles": ["Watercolor"]})
+    assert refused.status_code == 400 and refused.json()["error"]["code"] == "style-unknown", refused.text

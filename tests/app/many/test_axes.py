@@ -90,7 +90,7 @@ CSV = '\ufeffname,prompt,negative_prompt\r\n--- photo ---,,\r\nOld film,"grain, 
 def test_styles_go_around_the_prompt(tmp_path: Path) -> None:
     source = tmp_path / "styles.csv"
     source.write_bytes(CSV.encode())
-    store = StyleStore(tmp_path / "styles")
+    store = StyleStore(tmp_path / "styles", None)
     assert store.all() == ()
     store.take_in(source)
     assert store.all() == (Style("Old film", "grain, {prompt}, 1970s", "sharp"), Style("Plain", "soft light"))
@@ -109,6 +109,7 @@ def test_styles_go_around_the_prompt(tmp_path: Path) -> None:
         ("a.yaml", "x: {colour: red}"),
         ("a.yaml", "x: &a b\ny: *a"),
         ("a.yaml", "x: !!python/object/apply:os.system ['true']"),
+        ("a.yaml", "schema_version: 2\nx: y"),
         ("a.yaml", "x: ["),
     ],
 )
@@ -118,3 +119,18 @@ def test_styles_that_cannot_be_read(tmp_path: Path, name: str, text: str) -> Non
     with pytest.raises(UserError) as caught:
         read_styles(path)
     assert caught.value.code == "styles-broken"
+
+
+def test_the_styles_that_come_with_easel(tmp_path: Path) -> None:
+    store = StyleStore(tmp_path)
+    brought = store.all()
+    assert len(brought) >= 12 and all(each.prompt.count("{prompt}") == 1 and each.negative_prompt for each in brought)
+    for each in brought:
+        read = f"{each.prompt} {each.negative_prompt}".replace("{prompt}", "")
+        assert not set(read) & set("()[]<>|{}_\\"), f"{each.name}: words alone, which every family reads"
+        assert len(each.prompt.split()) <= 25, f"{each.name}: there is room for the person's words in CLIP's 75 tokens"
+    (tmp_path / "mine.yaml").write_text("photo: 'my own {prompt}'\n", encoding="utf-8")
+    assert store.apply(["Photo"], "cat", "") == ("my own cat", "")
+    assert len(store.all()) == len(brought)
+    (tmp_path / "mine.yaml").write_text("[", encoding="utf-8")
+    assert store.usable() == brought
