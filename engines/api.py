@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engines.conversion import Converted
 from engines.conversion import convert as convert_pickle
@@ -89,6 +90,9 @@ from engines.upscalers import (
 )
 from engines.video_rules import VideoRules
 from engines.worker.host import WorkerEngine
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = [
     "CONTROLNET",
@@ -182,6 +186,7 @@ __all__ = [
     "picture_size",
     "plan_placement",
     "poster",
+    "prepared_picture",
     "read_frames",
     "read_header",
     "read_json",
@@ -303,6 +308,13 @@ def sees_for(adapter: Path, encoder: Path) -> bool:
         return given.get("vision_model.pre_layrnorm.weight") == (parts,)
     whole = wanted.get("image_proj.proj.weight", wanted.get("image_proj.proj.0.weight"))
     return given.get("visual_projection.weight", (0,))[0] == whole
+
+
+def prepared_picture(picture: Image, preparer: str, low: float | None = None, high: float | None = None) -> Image:
+    """What a ControlNet would see of the picture (RGB), in the same size. Raises `UserError("preparer-unknown")`."""
+    from engines.media.prepare import prepared  # numpy and scikit-image, which a start can do without
+
+    return prepared(picture, preparer, low, high)
 
 
 def local_engine() -> EngineInterface:

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from app import __version__
 from app.http import a1111, jobs, openai
 from app.http.desk import Desk
+from app.http.dialects import is_a1111, is_openai
 from app.http.docs import page
 from app.http.errors import JobFailed, shaped, shaped_error, status_of
 from engines.api import EaselError, InternalError
@@ -108,9 +109,9 @@ def _invalid(request: Request, error: RequestValidationError) -> Response:
     first = found[0] if found else {"loc": ("body",), "msg": "it is invalid"}
     field = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
     message = f"{field}: {first['msg']}"
-    if path.startswith("/v1/"):
+    if is_openai(path):
         return JSONResponse(shaped(path, 400, message, "invalid_value", field), 400)
-    if path.startswith("/sdapi/"):
+    if is_a1111(path):
         return JSONResponse({"detail": found, "error": "RequestValidationError", "body": "", "errors": message}, 422)
     content = {"code": "value-invalid", "title": message, "cause": "", "fixes": ["GET /docs shows what is expected."]}
     return JSONResponse({"error": content}, 422)

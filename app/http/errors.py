@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from app.http.dialects import is_a1111, is_openai
 from engines.api import EaselError, ErrorRecord
 
 NOT_FOUND = frozenset(
     {
+        "api-no-extension",
         "model-unknown",
         "job-unknown",
         "job-file-unknown",
@@ -35,18 +37,18 @@ class JobFailed(Exception):
 
 def status_of(error: EaselError | ErrorRecord, path: str = "") -> int:
     """The HTTP status of an error: 404 for what is not there, 400 for a wish, 507 for a machine that is too small."""
-    if path.startswith("/sdapi/") and error.code in A1111_WORDS:
+    if is_a1111(path) and error.code in A1111_WORDS:
         return 404
     return 404 if error.code in NOT_FOUND else STATUS_BY_EXIT.get(error.exit_status, 500)
 
 
 def shaped(path: str, status: int, message: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
     """The body of an error for whoever asked for `path`."""
-    if path.startswith("/v1/"):
+    if is_openai(path):
         kind = OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         code = code or ("invalid_api_key" if status == 401 else None)
         return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-    if path.startswith(("/sdapi/", "/controlnet/")):
+    if is_a1111(path):
         return {"detail": message, "error": code or "HTTPException", "body": "", "errors": message}
     return {"error": {"code": code or "refused", "title": message, "cause": "", "fixes": []}}
 
@@ -55,9 +57,9 @@ def shaped_error(path: str, error: EaselError | ErrorRecord) -> dict[str, Any]:
     """The same for one of our own errors, with its words."""
     record = error if isinstance(error, ErrorRecord) else ErrorRecord.of(error)
     words = " ".join(filter(None, (record.title, record.cause, *record.fixes)))
-    if path.startswith("/sdapi/"):
+    if is_a1111(path):
         words = A1111_WORDS.get(record.code, words)
-    if path.startswith(("/sdapi/", "/v1/")):
+    if is_a1111(path) or is_openai(path):
         param = error.params.get("field") if isinstance(error, EaselError) else None
         return shaped(path, status_of(error, path), words, record.code, param)
     names = ("code", "exit_status", "title", "cause", "fixes")

@@ -99,6 +99,13 @@ def kept_mask(inputs: InputStore, data: bytes, size: tuple[int, int], *, alpha: 
     return inputs.keep_bytes(as_png(grey), ".png")
 
 
+def upright(data: bytes) -> Image:
+    """The picture in colours alone, turned as its EXIF says."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(opened(data)).convert("RGB")
+
+
 def upright_size(data: bytes) -> tuple[int, int]:
     """Width and height as the picture is seen, turned as its EXIF says."""
     from PIL import ImageOps

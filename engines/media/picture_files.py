@@ -82,13 +82,17 @@ def _frame(kind: ImageFormat, infotext: str, own: str) -> tuple[dict[str, Any], 
     return inside, beside
 
 
-def user_comment(text: str) -> bytes:
-    """EXIF with `text` as UserComment. Pillow's own writer gives the tag a type that breaks readers; piexif does not."""
+def user_comment(text: str, description: str = "") -> bytes:
+    """EXIF with `text` as UserComment, and a description in ASCII if there is one.
+
+    Pillow's own writer gives the comment a type that breaks readers; piexif does not.
+    """
     import piexif
 
     # piexif's helper knows neither half of a surrogate pair nor the byte order that readers want.
     comment = b"UNICODE\0" + text.encode("utf-16-be", "replace")
-    return piexif.dump({"Exif": {piexif.ExifIFD.UserComment: comment}})
+    first = {piexif.ImageIFD.ImageDescription: description.encode("ascii")} if description else {}
+    return piexif.dump({"0th": first, "Exif": {piexif.ExifIFD.UserComment: comment}})
 
 
 def xmp_packet(own: str) -> bytes:

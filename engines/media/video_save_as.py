@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from engines.media.picture_files import COMMENT_MOST, user_comment
 from engines.media.video_read import read_frames, read_sound, video_facts, video_tags
 from engines.media.video_write import Sound, VideoWriter
 from engines.types import VideoFormat
@@ -58,17 +59,16 @@ def _moving_picture(source: Path, target: Path, video_format: VideoFormat, tags:
 
 
 def _record(tags: Mapping[str, str], video_format: VideoFormat) -> dict[str, Any]:
-    """Both records in what the format has for words: a GIF's comment, a WebP's EXIF comment."""
+    """Both records in what the format has for words: a GIF's comment; a WebP's EXIF, the infotext where others look too."""
     if not tags:
         return {}
     text = json.dumps(dict(tags), ensure_ascii=True)
     if video_format is VideoFormat.GIF:
         return {"comment": text.encode()}
-    from PIL.Image import Exif
-
-    exif = Exif()
-    exif[DESCRIPTION] = text
-    return {"exif": exif.tobytes(), "quality": 85, "method": 3}
+    infotext = tags.get("parameters", "")
+    comment = infotext if len(infotext) <= COMMENT_MOST else ""
+    # Pillow takes the mark of a JPEG's segment off for a WebP that stands still, and not for one that moves.
+    return {"exif": user_comment(comment, text).removeprefix(b"Exif\0\0"), "quality": 85, "method": 3}
 
 
 def moving_records(picture: Any) -> dict[str, str]:

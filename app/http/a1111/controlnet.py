@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
 from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from app.http import pictures
 from app.http.desk import Desk
-from engines.api import PREPARERS, Kind
+from engines.api import PREPARERS, Kind, prepared_picture
 
 HASH = re.compile(r"\s*\[[0-9a-fA-F]{8,}\]\s*$")
 KNOWN = ("controlnet", "ControlNet")
+
+
+class Detection(BaseModel):
+    """Pictures to be prepared, and how."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    controlnet_images: list[str] = Field(default_factory=list, max_length=20, description="base64")
+    controlnet_module: str = Field(default="none", description="a name of GET /controlnet/module_list")
+    controlnet_threshold_a: float | None = Field(default=None, description="the preparer's first number")
+    controlnet_threshold_b: float | None = Field(default=None, description="its second one")
 
 
 def router(desk: Desk) -> APIRouter:
@@ -33,6 +46,12 @@ def router(desk: Desk) -> APIRouter:
     async def module_list() -> dict[str, list[str]]:
         return {"module_list": list(PREPARERS)}
 
+    @found.post("/detect", summary="Prepare pictures")
+    async def detect(wish: Detection) -> dict[str, Any]:
+        """What a ControlNet would see; in the pictures' own sizes."""
+        made = [await run_in_threadpool(_prepared, wish, each) for each in wish.controlnet_images]
+        return {"images": made, "info": "Success"}
+
     return found
 
 
@@ -44,6 +63,13 @@ def controls_of(desk: Desk, scripts: dict[str, Any] | None) -> list[dict[str, An
         units += script.get("args") or [] if isinstance(script, dict) else []
     found = [_control(desk, unit) for unit in units if isinstance(unit, dict) and unit.get("enabled", True)]
     return [each for each in found if each["file"]] or None
+
+
+def _prepared(wish: Detection, image: str) -> str:
+    low, high = _threshold(wish.controlnet_threshold_a), _threshold(wish.controlnet_threshold_b)
+    picture = pictures.upright(pictures.decode(image))
+    made = prepared_picture(picture, wish.controlnet_module, low, high)
+    return base64.b64encode(pictures.as_png(made)).decode("ascii")
 
 
 def _control(desk: Desk, unit: dict[str, Any]) -> dict[str, Any]:

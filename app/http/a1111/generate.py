@@ -26,15 +26,12 @@ def router(desk: Desk) -> APIRouter:
     @found.post("/txt2img", summary="Make pictures from words")
     async def txt2img(wish: Wish) -> dict[str, Any]:
         """Answers when the pictures are there; a busy computer queues. Pictures are bare base64, `info` is JSON as text."""
-        job, record = await _made(desk, wish, {})
-        return await run_in_threadpool(_answer, wish, job, record)
+        return await generated(desk, wish)
 
     @found.post("/img2img", summary="Make pictures from a picture")
     async def img2img(wish: ImageWish) -> dict[str, Any]:
         """With a mask only its white is repainted."""
-        extra = await run_in_threadpool(image_values, desk, wish)
-        job, record = await _made(desk, wish, extra)
-        return await run_in_threadpool(_answer, wish, job, record)
+        return await generated(desk, wish)
 
     @found.get("/progress", summary="How far the running job is")
     async def progress(skip_current_image: bool = False) -> dict[str, Any]:
@@ -54,6 +51,13 @@ def router(desk: Desk) -> APIRouter:
         return {}
 
     return found
+
+
+async def generated(desk: Desk, wish: Wish) -> dict[str, Any]:
+    """The whole answer to a wish, once its pictures are there."""
+    extra = await run_in_threadpool(image_values, desk, wish) if isinstance(wish, ImageWish) else {}
+    job, record = await _made(desk, wish, extra)
+    return await run_in_threadpool(_answer, wish, job, record)
 
 
 async def _made(desk: Desk, wish: Wish, extra: dict[str, Any]) -> tuple[Job, ModelRecord]:
