@@ -17,11 +17,12 @@ class Wanted:
     port: int
     key: str
     origins: tuple[str, ...]
+    mcp: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> Wanted:
         """The settings' wish."""
-        return cls(settings.api, settings.api_port, settings.api_key, tuple(settings.api_origins))
+        return cls(settings.api, settings.api_port, settings.api_key, tuple(settings.api_origins), settings.mcp)
 
 
 class ApiSwitch:

@@ -48,6 +48,7 @@ class Settings(BaseModel):
     api_port: int = Field(default=7860, ge=0, le=65535, description="where the API is; the next free one is taken")
     api_key: str = Field(default="", max_length=200, description="what programs must send; empty asks for nothing")
     api_origins: list[str] = Field(default_factory=list, description="web pages that may use the API")
+    mcp: bool = Field(default=False, description="let assistants use Easel by the Model Context Protocol, with the API")
     model_parts: dict[str, dict[str, Path]] = Field(
         default_factory=dict, description="by model file: which file fills a part that the model lacks"
     )

@@ -27,6 +27,8 @@ ApiAuth = Annotated[
 ]
 Cors = Annotated[str, typer.Option("--cors-allow-origins", metavar="URL,URL", help="Web pages that may use the API.")]
 
+Mcp = Annotated[bool, typer.Option("--mcp", help="Serve the HTTP API, with tools for assistants (MCP) in it.")]
+
 
 def ui(
     context: typer.Context,
@@ -41,6 +43,7 @@ def ui(
     nowebui: NoWebUi = False,
     api_auth: ApiAuth = "",
     cors_allow_origins: Cors = "",
+    mcp: Mcp = False,
 ) -> None:
     """Open the window. The usual flags of other WebUIs are taken; those that mean nothing here are named."""
     from app.desktop.launch import run
@@ -62,9 +65,11 @@ def ui(
     if nowebui:
         from app.http.launch import run as serve
 
-        status = serve(port or API_PORT, api_auth, origins, listen, folders)
+        status = serve(port or API_PORT, api_auth, origins, listen, folders, mcp)
     else:
+        api = api or mcp
         page_port, api_port = (0, port) if api and not listen else (port, 0)
-        status = run(Options(page_port, listen, password, browser, theme, folders, api, api_port, api_auth, origins))
+        asked = Options(page_port, listen, password, browser, theme, folders, api, api_port, api_auth, origins, mcp)
+        status = run(asked)
     if status:
         raise typer.Exit(status)

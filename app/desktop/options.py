@@ -24,6 +24,7 @@ class Options:
     api_port: int = 0
     api_key: str = ""
     api_origins: tuple[str, ...] = ()
+    mcp: bool = False
 
 
 NOT_NEEDED = "it is decided by itself, from the memory that is there"
@@ -68,7 +69,7 @@ ELSEWHERE: dict[str, tuple[bool, str]] = {
 }
 OWN = (
     *("--port", "--listen", "--gradio-auth", "--theme", "--data-dir", "--ckpt-dir", "--models-dir"),
-    *("--autolaunch", "--inbrowser", "--browser", "--api", "--nowebui", "--api-auth", "--cors-allow-origins"),
+    *("--autolaunch", "--inbrowser", "--browser", "--api", "--mcp", "--nowebui", "--api-auth", "--cors-allow-origins"),
 )
 
 

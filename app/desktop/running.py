@@ -112,7 +112,8 @@ def _served(services: Services, wanted: Wanted, asked: Options) -> tuple[str, Ca
     key = asked.api_key or wanted.key
     origins = (*wanted.origins, *asked.api_origins)
     port = asked.api_port or wanted.port
-    server = ApiServer(services, port, key=key, origins=origins, listen=asked.listen and bool(key))
+    listen = asked.listen and bool(key)
+    server = ApiServer(services, port, key=key, origins=origins, listen=listen, mcp=wanted.mcp or asked.mcp)
     server.start()
     log.info("API address=%s", server.address)
     return server.address, server.stop

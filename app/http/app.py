@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
 from app import __version__
 from app.http import a1111, jobs, openai
@@ -18,6 +21,10 @@ from app.http.docs import page
 from app.http.errors import JobFailed, shaped, shaped_error, status_of
 from engines.api import EaselError, InternalError
 
+if TYPE_CHECKING:
+    from app.mcp.door import Door
+
+MCP = "/mcp"  # where assistants ask; it is there only when somebody wants it
 log = logging.getLogger(__name__)
 
 DESCRIPTION = """Pictures and short videos from words, on this computer. Three dialects over one queue:
@@ -25,8 +32,8 @@ A1111's (`/sdapi/v1`), OpenAI's (`/v1`) and Easel's own jobs (`/api`). Pictures 
 others. ComfyUI's graph API is not offered: it would mean running other people's graphs."""
 
 
-def build_app(desk: Desk) -> FastAPI:
-    """The application; a guard belongs before it."""
+def build_app(desk: Desk, door: Door | None = None) -> FastAPI:
+    """The application, with the door for assistants where there is one; a guard belongs before it."""
     app = FastAPI(
         title="Easel",
         version=__version__,
@@ -35,12 +42,24 @@ def build_app(desk: Desk) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
+        lifespan=_serving(door),
     )
     for each in (jobs.router(desk), jobs.files_router(desk), a1111.router(desk), openai.router(desk)):
         app.include_router(each, responses=RESPONSES)
+    if door is not None:
+        app.router.routes += [Route(path, door, include_in_schema=False) for path in (MCP, f"{MCP}/")]
     _own_pages(app)
     _errors(app)
     return app
+
+
+def _serving(door: Door | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def serving(_app: FastAPI) -> AsyncIterator[None]:
+        async with door.lifespan() if door is not None else nullcontext():
+            yield
+
+    return serving
 
 
 ERROR = {"type": "object", "additionalProperties": True}

@@ -15,7 +15,14 @@ from app.http.server import ApiServer
 from engines.api import UserError
 
 
-def run(port: int, key: str, origins: Sequence[str], listen: bool, more_models: Sequence[Path] = ()) -> int:
+def run(
+    port: int,
+    key: str,
+    origins: Sequence[str],
+    listen: bool,
+    more_models: Sequence[Path] = (),
+    mcp: bool = False,
+) -> int:
     """Serve until Ctrl-C or a kind signal; returns the exit status."""
     if listen and not key:
         raise UserError("api-key-needed")
@@ -30,11 +37,14 @@ def run(port: int, key: str, origins: Sequence[str], listen: bool, more_models: 
         services.orchestrator.take_up_queue(paused=False)  # nobody sits here who could let it go on
         settings = services.settings
         allowed = (*settings.api_origins, *origins)
-        server = ApiServer(services, port, key=key or settings.api_key, origins=allowed, listen=listen, exact=True)
+        key, mcp = key or settings.api_key, mcp or settings.mcp
+        server = ApiServer(services, port, key=key, origins=allowed, listen=listen, exact=True, mcp=mcp)
         server.start()
         services.keeper.start()
         try:
             typer.echo(server.address)
+            if mcp:
+                typer.echo(f"Assistants find it at {server.address}/mcp.", err=True)
             typer.echo(f"The API runs until you press Ctrl-C here. {server.address}/docs explains it.", err=True)
             while not ended.wait(0.5):  # an endless wait could not be interrupted on Windows
                 pass

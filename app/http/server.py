@@ -8,10 +8,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from app.guard import other_hosts
 from app.services import Services
 from engines.api import ResourceError
+
+if TYPE_CHECKING:
+    from app.http.desk import Desk
+    from app.mcp.door import Door
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +39,13 @@ class ApiServer:
         origins: Iterable[str] = (),
         listen: bool = False,
         exact: bool = False,
+        mcp: bool = False,
     ) -> None:
-        """Raises `ResourceError("port-taken")`: at once with `exact`, else after a few ports more."""
+        """`mcp` lets assistants in too.
+
+        Raises `ResourceError("port-taken")`: at once with `exact`, else after a few ports more.
+        """
+        self._mcp = mcp
         self._services, self._key, self._origins, self._listen = services, key, tuple(origins), listen
         self._socket = _bind(EVERYWHERE if listen else LOOPBACK, port, 1 if exact or port == 0 else TRIED)
         self.port: int = self._socket.getsockname()[1]
@@ -58,15 +68,20 @@ class ApiServer:
         from app.http.guard import ApiGuard
 
         self._desk = Desk(self._services, self.port)
+        try:
+            door = self._door(self._desk)
+        except ResourceError:
+            self.stop()
+            raise
         guard = ApiGuard(
-            build_app(self._desk),
+            build_app(self._desk, door),
             self.port,
             key=self._key,
             origins=self._origins,
             hosts=other_hosts(self.port) if self._listen else (),
         )
         config = uvicorn.Config(
-            guard, log_config=None, access_log=False, timeout_graceful_shutdown=1, ws="none", lifespan="off"
+            guard, log_config=None, access_log=False, timeout_graceful_shutdown=1, ws="none", lifespan="on"
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="api", daemon=True)
@@ -85,6 +100,13 @@ class ApiServer:
             self._server.should_exit = True
             self._thread.join(GOODBYE_SECONDS)
         self._socket.close()
+
+    def _door(self, desk: Desk) -> Door | None:
+        if not self._mcp:
+            return None
+        from app.mcp.door import Door
+
+        return Door(self._services, lambda job, place: desk.file_address(job, place, self.address))
 
     def _serve(self) -> None:
         assert self._server is not None

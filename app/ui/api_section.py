@@ -44,9 +44,13 @@ class ApiSection:
                 lines=1,
                 elem_id="setting-api_origins",
             )
+            assistants = gr.Checkbox(
+                settings.mcp, label=words("setting.mcp"), info=words("setting.mcp.info"), elem_id="setting-mcp"
+            )
             examples = own_html(self._examples(), "api-examples")
         outputs = [self._message, examples]
         switch.input(lambda on: self._set("api", on), switch, outputs, **QUIET)
+        assistants.input(lambda on: self._set("mcp", on), assistants, outputs, **QUIET)
         for box, name, read in ((key, "api_key", str.strip), (pages, "api_origins", str.split)):
             for event in (box.submit, box.blur):
                 event(self._setter(name, read), box, outputs, **QUIET)
@@ -63,10 +67,9 @@ class ApiSection:
         words, address = self._words, self._services.api.address
         if not address:
             return f"<p>{escape(words('api.off'))}</p>"
-        key = self._services.settings.api_key
-        lines = "".join(
-            f"<h4>{escape(title)}</h4><pre><code>{escape(text)}</code></pre>" for title, text in examples(address, key)
-        )
+        settings = self._services.settings
+        shown = examples(address, settings.api_key) + ([("MCP", f"{address}/mcp")] if settings.mcp else [])
+        lines = "".join(f"<h4>{escape(title)}</h4><pre><code>{escape(text)}</code></pre>" for title, text in shown)
         there = escape(words("api.on", address=address))
         return f'<p>{there}</p><p><a href="{address}/docs" target="_blank">{escape(words("api.docs"))}</a></p>{lines}'
 

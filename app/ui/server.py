@@ -8,10 +8,10 @@ import socket
 import threading
 import time
 
+from app import quick_gradio
 from app.guard import other_hosts
 from app.paths import RESOURCES, WEB
 from app.services import Services
-from app.ui import quick_gradio
 from app.ui.guard import Access, Guard
 from app.ui.words import Words
 from engines.api import ResourceError, UserError
