@@ -92,6 +92,12 @@ class Measured:
             self._load()
             return [row for row in self._rows or [] if row.machine == machine and model in ("", row.model)]
 
+    def newest(self) -> Measurement | None:
+        """The row that was added last; None when there is none."""
+        with self._lock:
+            self._load()
+            return self._rows[-1] if self._rows else None
+
     def _load(self) -> None:
         if self._rows is not None:
             return

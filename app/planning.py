@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ GB = 1e9
 CARD_ANSWER = (
     5.0  # seconds for which the driver's answer holds: asking takes some 50 ms, an estimate may take no longer
 )
+ALIKE, LATEST = 1.02, 5  # works that differ by so little are the same; of jobs alike so many of the last ones are asked
 NEAR = 16.0  # times the work; a measurement that is farther away says little of the time
 
 
@@ -134,20 +136,14 @@ class Planner:
         )
 
     def _seconds(self, mark: str, model: str, plan: Plan, work: float) -> float | None:
-        """From the job whose work was nearest: denoising grows with the work, decoding with the pixels, the rest stays."""
+        """From the last jobs whose work was nearest, the middle one: a job may have had to share the computer."""
         rows = [row for row in self._measured.rows(mark, model) if row.work and "denoise" in row.seconds]
         rows = [row for row in rows if 1 / NEAR <= work / row.work <= NEAR] if work else []
         if not rows:
             return None
-        row = min(reversed(rows), key=lambda each: max(work / each.work, each.work / work))
-        pixels = _area(plan.demand) * plan.demand.count / (row.pixels * row.count)
-        by_stage = {
-            "denoise": row.seconds["denoise"] * work / row.work,
-            "decode": row.seconds.get("decode", 0.0) * pixels,
-            "save": row.seconds.get("save", 0.0) * pixels,
-            "encode": row.seconds.get("encode", 0.0),
-        }
-        return sum(by_stage.values())
+        nearest = min(_distance(work, each) for each in rows)
+        alike = [each for each in rows if _distance(work, each) <= nearest * ALIKE][-LATEST:]
+        return statistics.median(_scaled(each, plan.demand, work) for each in alike)
 
     def _first_guess(self, facts: MachineFacts, work: float) -> float | None:
         """Before anything was measured with this model: this computer's pace with others, or that of its kind."""
@@ -174,6 +170,18 @@ class Planner:
             cards = machine.gpus_or_none()
             self._cards = (time.monotonic(), cards)
         return max(cards, key=lambda card: card.memory_total, default=None)
+
+
+def _distance(work: float, row: Measurement) -> float:
+    return max(work / row.work, row.work / work)
+
+
+def _scaled(row: Measurement, demand: Demand, work: float) -> float:
+    """Seconds for the demand by a job: denoising grows with the work, decoding and saving with the pixels, words stay."""
+    pixels = _area(demand) * demand.count / (row.pixels * row.count)
+    drawn = row.seconds["denoise"] * work / row.work
+    made = (row.seconds.get("decode", 0.0) + row.seconds.get("save", 0.0)) * pixels
+    return drawn + made + row.seconds.get("encode", 0.0)
 
 
 def _paced(row: Measurement) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engines.benchmark.host import EASEL, PLAIN, SCRIPT, BenchmarkSide
+from engines.benchmark.took import Loaded, Made, Took
 from engines.conversion import Converted
 from engines.conversion import convert as convert_pickle
 from engines.demand import demand_of, with_demand
@@ -96,6 +98,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTROLNET",
+    "EASEL",
     "EMBEDDING",
     "GUIDE_FIELDS",
     "INPUT_FIELDS",
@@ -103,14 +106,17 @@ __all__ = [
     "IP_ENCODER",
     "LATENT_FILTERS",
     "PIXEL_FILTERS",
+    "PLAIN",
     "PREPARERS",
     "REFERENCE_FIELDS",
     "SAMPLER_REGISTRY",
+    "SCRIPT",
     "SEED_MAX",
     "TASK_ALIASES",
     "VAE",
     "VIDEO_SUFFIXES",
     "Artifact",
+    "BenchmarkSide",
     "CancelToken",
     "Cancelled",
     "ControlUse",
@@ -131,8 +137,10 @@ __all__ = [
     "Keep",
     "Kind",
     "Limits",
+    "Loaded",
     "LoraUse",
     "MachineFacts",
+    "Made",
     "Masking",
     "Message",
     "ModelHeader",
@@ -147,6 +155,7 @@ __all__ = [
     "Task",
     "Tiles",
     "TokenCount",
+    "Took",
     "UserError",
     "VideoFacts",
     "VideoFormat",

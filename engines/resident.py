@@ -6,6 +6,7 @@ When memory runs out all the same, it walks down the ladder of ways once and say
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import time
 from collections import OrderedDict
@@ -74,8 +75,9 @@ class ResidentEngine:
             self._bring(self._record, self._plan, ctx)
 
     def warm_up(self) -> None:
-        """Import what every model needs; takes seconds."""
+        """Import what every model needs, and the engine that makes pictures; takes seconds."""
         import_libraries()
+        importlib.import_module("engines.pipeline.engine")
 
     def unload(self) -> None:
         """See `EngineInterface.unload`."""
@@ -87,6 +89,11 @@ class ResidentEngine:
     def resident(self) -> int:
         """How many models are loaded."""
         return len(self._models)
+
+    @property
+    def current(self) -> EngineInterface | None:
+        """The engine of the model that was asked for last, for whoever counts what it does; None when none is loaded."""
+        return self._engine if self._models else None
 
     @property
     def _engine(self) -> EngineInterface:

@@ -8,6 +8,7 @@ import typer
 
 from app.cli import (
     backend,
+    benchmark,
     downloads,
     generate,
     history,
@@ -64,6 +65,7 @@ cli.command("resume")(jobs.resume)
 cli.command("cache-models")(downloads.cache_models)
 cli.command("catalogue")(downloads.catalogue)
 cli.command("backend")(backend.backend)
+cli.command("benchmark")(benchmark.benchmark)
 cli.command("rollback")(rollback.rollback)
 cli.add_typer(jobs.group, name="jobs")
 cli.add_typer(history.group, name="history")

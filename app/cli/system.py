@@ -1,11 +1,11 @@
-"""Commands about Easel itself: where things are, whether they work, how quick they are, and the debug report."""
+"""Commands about Easel itself: where things are, whether they work, and the debug report."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from app.report import Report
 
 SICK = 3
-BENCHMARK_PROMPT = "a red apple"
 
 
 def paths(as_json: Json = False) -> None:
@@ -76,36 +75,6 @@ def self_test(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def benchmark(
-    model: Annotated[str | None, typer.Option("--model", help="A model; the starter when none is named.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="A setting.")] = None,
-    pairs: Annotated[int, typer.Option("--pairs", min=1, help="How many warm pictures on each side.")] = 7,
-    first_pairs: Annotated[int, typer.Option("--first-pairs", min=1, help="How many new processes on each side.")] = 3,
-    as_json: Json = False,
-) -> None:
-    """Measure Easel against plain diffusers on the same weights; a ratio below 1 means that Easel is quicker."""
-    from dataclasses import asdict
-
-    from app import benchmark as measuring
-    from app.bootstrap import build_services
-    from app.cli.generate import assignments
-    from app.resolve import resolve
-
-    values: dict[str, Any] = {"prompt": BENCHMARK_PROMPT, "seed": 1, **assignments(settings or [])}
-    with build_services() as services:
-        resolved = resolve(models=services.models, model=model, values=values)
-    say: Callable[[str], None] = (lambda _stage: None) if as_json else show.note
-    figures = measuring.run(resolved.record, resolved.request, pairs, first_pairs, say)
-    if as_json:
-        show.data({"figures": [asdict(figure) for figure in figures]})
-        return
-    rows = [
-        (each.name, f"{each.easel:.3f}", f"{each.plain:.3f}", each.unit, f"{each.ratio:.3f}", each.pairs)
-        for each in figures
-    ]
-    show.table(("what", "easel", "diffusers", "unit", "ratio", "pairs"), rows)
-
-
 def export_debug(
     out: Annotated[Path | None, typer.Option("--out", help="The zip file to write.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Save without asking.")] = False,
@@ -149,6 +118,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "paths": paths,
     "doctor": doctor,
     "self-test": self_test,
-    "benchmark": benchmark,
     "export-debug": export_debug,
 }

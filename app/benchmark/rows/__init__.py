@@ -1,0 +1,1 @@
+"""Groups of rows, one module each: a function from the bench to its figures."""
