@@ -12,9 +12,9 @@ import random
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 
@@ -27,6 +27,7 @@ from app.ui.controls import CONTROLS, Length, Situation, player, said
 from app.ui.estimate import EstimateLine
 from app.ui.guides import GuideControls
 from app.ui.html import mount
+from app.ui.in_turn import in_turn
 from app.ui.notices import notice
 from app.ui.pass_controls import PASSES, SHOWING, with_option
 from app.ui.style_picker import StylePicker
@@ -58,20 +59,6 @@ QUIET: dict[str, Any] = {
     "trigger_mode": "always_last",
 }
 Updates = dict[Any, Any]
-
-
-R = TypeVar("R")
-
-
-def in_turn(handler: Callable[..., R]) -> Callable[..., R]:
-    """Handlers of one form come one after the other: each reads the draft, changes it and puts it back."""
-
-    @wraps(handler)
-    def alone(form: GenerationForm, *arguments: Any, **named: Any) -> R:
-        with form.changing:
-            return handler(form, *arguments, **named)
-
-    return alone
 
 
 class GenerationForm:
@@ -261,13 +248,8 @@ class GenerationForm:
         self.styles.wire(texts, self._notice, self._guarded, QUIET)
         if self.guides is not None:
             self.guides.wire(structural, self._after_choice, texts, self._notice, self._guarded, QUIET)
-        typed = {
-            "prompt": self.prompt,
-            "negative_prompt": self.negative,
-            "count": self.count,
-            "seed": self.seed,
-            "keep_seed": self.keep_seed,
-        }
+        # The words are kept by the page's own script: Gradio says nothing of what is pasted or taken away.
+        typed = {"count": self.count, "seed": self.seed, "keep_seed": self.keep_seed}
         for name, component in typed.items():
             outputs = self.estimate.component if name == "count" else None
             component.input(partial(self._typed, name), component, outputs, **QUIET)
@@ -328,7 +310,7 @@ class GenerationForm:
 
     @in_turn
     def _typed(self, name: str, value: Any) -> Any:
-        """Text and numbers, at every change; what is not a number yet is left for the next change."""
+        """Numbers, at every change; what is not one yet is left for the next change."""
         if name in ("count", "seed") and value is None:
             return gr.skip() if name == "count" else None
         self._keep(self.draft.with_(**{name: value}))

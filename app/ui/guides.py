@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import gradio as gr
 from app.drafts import Draft
 from app.services import Services
 from app.ui.controls import Situation
+from app.ui.in_turn import in_turn
 from app.ui.words import Words
 from engines.api import PREPARERS, EaselError, Kind
 
@@ -97,6 +99,11 @@ class GuideControls:
         self.slots = [Slot(words, tab, guide, place) for guide in GUIDES for place in range(guide.slots)]
 
     @property
+    def changing(self) -> AbstractContextManager[object]:
+        """Whoever changes the draft holds this."""
+        return self._services.drafts.changing
+
+    @property
     def components(self) -> list[Any]:
         """Those that follow from the draft."""
         slots = [component for slot in self.slots for component in slot.components]
@@ -117,10 +124,8 @@ class GuideControls:
         """
         self._guarded = guarded
         for button, field in ((self.into_prompt, "prompt"), (self.into_negative, "negative_prompt")):
-            button.click(partial(self._put, field), self.embedding, texts, **quiet)
-        self.vae.input(
-            lambda name: self._keep(self._draft().with_value("vae", name or None)) and None, self.vae, None, **quiet
-        )
+            button.click(partial(self._put, field), [self.embedding, *texts], texts, **quiet)
+        self.vae.input(self._vae_chosen, self.vae, None, **quiet)
         for slot in self.slots:
             slot.file.input(partial(self._chosen, slot, after), slot.file, structural, **quiet)
             slot.picture.input(partial(self._pictured, slot), slot.picture, notice, **quiet)
@@ -165,6 +170,11 @@ class GuideControls:
         except EaselError:  # a picture that is gone: sending the wish says it
             return None
 
+    @in_turn
+    def _vae_chosen(self, name: str | None) -> None:
+        self._keep(self._draft().with_value("vae", name or None))
+
+    @in_turn
     def _chosen(self, slot: Slot, after: Callable[[], list[Any]], name: str | None) -> list[Any]:
         uses = self._uses(slot.guide)
         if name and slot.place < len(uses):
@@ -176,12 +186,14 @@ class GuideControls:
         self._keep_uses(slot.guide, uses)
         return after()
 
+    @in_turn
     def _set(self, slot: Slot, name: str, value: Any) -> None:
         uses = self._uses(slot.guide)
         if slot.place < len(uses) and value is not None:
             uses[slot.place][name] = value
             self._keep_uses(slot.guide, uses)
 
+    @in_turn
     def _pictured(self, slot: Slot, path: str | None) -> Any:
         return self._guarded(lambda: self._take_picture(slot, path)) or gr.skip()
 
@@ -194,9 +206,10 @@ class GuideControls:
     def _keep_uses(self, guide: Guide, uses: list[dict[str, Any]]) -> None:
         self._keep(self._draft().with_value(guide.field, uses or None))
 
-    def _put(self, field: str, name: str | None) -> tuple[str, str]:
-        """The embedding's name at the end of the words."""
-        draft = self._draft()
+    @in_turn
+    def _put(self, field: str, name: str | None, prompt: str, negative: str) -> tuple[str, str]:
+        """The embedding's name at the end of the words that the page shows."""
+        draft = self._draft().with_(prompt=prompt or "", negative_prompt=negative or "")
         if name:
             before = getattr(draft, field).rstrip().rstrip(",")
             draft = self._keep(draft.with_(**{field: f"{before}, {name}" if before else name}))

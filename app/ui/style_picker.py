@@ -29,20 +29,22 @@ class StylePicker:
     ) -> None:
         """Connect it; `texts` are prompt and negative prompt, `notice` shows what `guarded` says of an error."""
 
-        def chosen(name: str | None) -> list[Any]:
-            problem = guarded(lambda: self._put(name)) if name else ""
-            draft = self._draft()
+        def chosen(name: str | None, prompt: str, negative: str) -> list[Any]:
+            with self._services.drafts.changing:
+                problem = guarded(lambda: self._put(name, prompt, negative)) if name else ""
+                draft = self._draft()
             return [draft.prompt, draft.negative_prompt, None, problem or gr.skip()]
 
-        self.component.input(chosen, self.component, [*texts, self.component, notice], **quiet)
+        self.component.input(chosen, [self.component, *texts], [*texts, self.component, notice], **quiet)
 
     def update(self) -> Any:
         """What makes it show the styles of now."""
         names = [style.name for style in StyleStore(self._services.paths.styles).usable()]
         return gr.update(choices=names, value=None, visible=bool(names))
 
-    def _put(self, name: str) -> None:
-        draft = self._draft()
+    def _put(self, name: str, prompt: str, negative: str) -> None:
+        """Around what the page shows: the last letters may not have reached the draft."""
         store = StyleStore(self._services.paths.styles)
-        prompt, negative = store.apply([name], draft.prompt, draft.negative_prompt)
-        self._keep(draft.with_(prompt=prompt, negative_prompt=negative))
+        self._keep(self._draft().with_(prompt=prompt or "", negative_prompt=negative or ""))
+        prompt, negative = store.apply([name], prompt or "", negative or "")
+        self._keep(self._draft().with_(prompt=prompt, negative_prompt=negative))

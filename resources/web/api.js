@@ -17,9 +17,10 @@ async function answer(response) {
 
 export const get = async (path) => answer(await fetch(`/easel${path}`));
 
-export const post = async (path, data = {}) =>
+export const post = async (path, data = {}, options = {}) =>
   answer(
     await fetch(`/easel${path}`, {
+      ...options,
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(data),

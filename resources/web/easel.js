@@ -16,6 +16,7 @@ import { startWizard } from "./wizard.js";
 import { makeStorage } from "./storage.js";
 import { openReport } from "./report.js";
 import { countTokens } from "./tokens.js";
+import { keepTyping } from "./typing.js";
 import { makeGridButton, watchGrids } from "./grid.js";
 import { watchDrops } from "./drop.js";
 
@@ -78,6 +79,7 @@ async function start() {
   watchKeys();
   watchDrops();
   countTokens();
+  keepTyping();
   watchGrids();
   markBusy();
   feed.connect();

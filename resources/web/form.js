@@ -2,6 +2,7 @@
 
 import { post } from "./api.js";
 import { problem } from "./notice.js";
+import { kept } from "./typing.js";
 
 export const control = (tab, name) => document.querySelector(`#${tab}-${name}`);
 export const field = (tab, name) => control(tab, name)?.querySelector("textarea, input") ?? null;
@@ -22,6 +23,7 @@ export const generationTab = () => (currentTab() === "video" ? "video" : "image"
 // Apply an action to a draft, show the form anew, and go to its tab. Returns the tab, or null when it was refused.
 export async function change(tab, action) {
   try {
+    await kept();
     const { tab: found } = await post(`/drafts/${tab}`, action);
     window.easelBridges?.[found]?.("click", {});
     openTab(found);

@@ -6,6 +6,7 @@ import { get, post, send } from "./api.js";
 import * as feed from "./feed.js";
 import { change, chosenTask, control, currentTab, generationTab } from "./form.js";
 import { problem, toast } from "./notice.js";
+import { kept } from "./typing.js";
 
 let known = { presets: [], broken: [] };
 const redraws = new Set();
@@ -150,6 +151,7 @@ function saveDialog() {
   const words = h("input", { type: "checkbox", id: "preset-words" });
   const save = (close) => attempt(async () => {
     if (!title.reportValidity()) return;
+    await kept();
     await post("/presets", {
       tab, title: title.value, description: text.value, words: words.checked, picture: newest?.picture ?? "",
     });

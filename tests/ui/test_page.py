@@ -90,6 +90,18 @@ def test_the_queue_is_shown_paused_and_put_in_order(screen: Screen) -> None:
     expect(screen.page.locator("#image-generate")).to_be_visible(timeout=10_000)
 
 
+def test_pasted_and_deleted_words_are_there_after_a_reload(screen: Screen) -> None:
+    page, box = screen.page, screen.page.locator("#image-prompt textarea")
+    page.evaluate("navigator.clipboard.writeText('a pasted boat')")
+    box.click()
+    page.keyboard.press("Control+V")
+    page.keyboard.press("Backspace")
+    expect(box).to_have_value("a pasted boa")
+    page.reload()  # at once: leaving the page sends what waits
+    screen.ready()
+    expect(box).to_have_value("a pasted boa")
+
+
 def test_four_pictures_of_one_wish_have_four_seeds(screen: Screen) -> None:
     screen.page.get_by_role("spinbutton", name="How many").fill("3")
     screen.page.keyboard.press("Tab")

@@ -57,9 +57,14 @@ class _Given:
 async def _change(desk: Desk, request: Request) -> Response:
     """Apply one action to the draft of a tab; answers with the tab where the draft now is."""
     data = await body(request)
-    tab, draft = await run_in_threadpool(_changed, desk, request.path_params["tab"], data)
-    desk.services.drafts.put(tab, draft)
-    return JSONResponse({"tab": tab})
+    return JSONResponse({"tab": await run_in_threadpool(_change_draft, desk, request.path_params["tab"], data)})
+
+
+def _change_draft(desk: Desk, tab: str, data: dict[str, Any]) -> str:
+    with desk.services.drafts.changing:
+        tab, draft = _changed(desk, tab, data)
+        desk.services.drafts.put(tab, draft)
+    return tab
 
 
 def _changed(desk: Desk, tab: str, data: dict[str, Any]) -> tuple[str, Draft]:
