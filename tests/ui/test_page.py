@@ -30,7 +30,7 @@ def test_a_first_picture_takes_two_clicks_and_no_word(screen: Screen, easel: Eas
     assert request is not None and request.prompt == "a red apple"
     shown = screen.page.locator(".stage .canvas img").first
     expect(shown).to_have_attribute("alt", "a red apple")
-    assert screen.page.evaluate("document.querySelector('.stage .canvas img').naturalWidth") == request.width
+    screen.page.wait_for_function(f"document.querySelector('.stage .canvas img').naturalWidth === {request.width}")
 
 
 def test_progress_previews_and_time_left_are_shown(screen: Screen) -> None:
