@@ -35,6 +35,7 @@ SOFTWARE: Mapping[str, str] = {
     "transformers": "version of transformers",
     "device": "device",
     "dtype": "number format",
+    "threads": "number of processor threads",
 }
 # The rest of the world's keys, for files that Easel did not make.
 INFOTEXT: Mapping[str, str] = {
@@ -83,6 +84,7 @@ def differences(first: FileMetadata, second: FileMetadata) -> tuple[Difference, 
             *_requests(first, second),
             *_weights(first.record, second.record),
             *_software(first.record, second.record),
+            *_notes(first.record, second.record),
         )
     pairs = [(words, first.settings.get(key, ""), second.settings.get(key, "")) for key, words in INFOTEXT.items()]
     return tuple(Difference(words, one, other) for words, one, other in pairs if one != other)
@@ -131,6 +133,12 @@ def _software(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Diff
         for name in names
         if one.get(name) != other.get(name)
     )
+
+
+def _notes(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """What had to be done otherwise than asked: tiles and other number formats give other pixels."""
+    one, other = ("; ".join(map(str, each.get("notes") or ())) for each in (first, second))
+    return (Difference("way it had to be made", one or "as asked", other or "as asked"),) if one != other else ()
 
 
 def _part(record: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -40,7 +40,10 @@ def import_libraries() -> None:
 
 @lru_cache
 def software_facts() -> dict[str, str]:
-    """Versions that decide the pixels. Plain strings: torch's own version type would bring torch into the parent."""
+    """Versions that decide the pixels, and the number of threads that sums are split among.
+
+    Plain strings: torch's own version type would bring torch into the parent.
+    """
     from importlib.metadata import version
 
     import torch
@@ -52,6 +55,7 @@ def software_facts() -> dict[str, str]:
         "torch": str(torch.__version__),
         "diffusers": version("diffusers"),
         "transformers": version("transformers"),
+        "threads": str(torch.get_num_threads()),
     }
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from engines.api import FileMetadata, GenerationRequest, ModelRecord
 
 DIFFERENT = 1
+THREADS = "OMP_NUM_THREADS"  # read by torch when it is imported
 
 
 def verify(
@@ -31,7 +35,7 @@ def verify(
 
     request = read_source(file)
     then = read_metadata(file)
-    with tempfile.TemporaryDirectory(prefix="easel-verify-") as folder:
+    with tempfile.TemporaryDirectory(prefix="easel-verify-") as folder, _threads_of(then):
         made, record, hashes = _made_again(request, _fingerprint(then), Path(folder), in_process)
         found = _compared(file, made, request.task.makes_video)
         now = read_metadata(made)
@@ -102,6 +106,23 @@ def _made_again(
         if not job.artifacts:
             raise UserError("verify-failed", why="it was stopped")
         return job.artifacts[0].path, record, WeightHashes(services.models).now(record)
+
+
+@contextmanager
+def _threads_of(then: FileMetadata) -> Iterator[None]:
+    """The engine that is started meanwhile computes with as many threads as the one that made the file."""
+    software = then.record.get("software")
+    threads = str(software.get("threads", "")) if isinstance(software, dict) else ""
+    before = os.environ.get(THREADS)
+    if threads.isdigit() and 0 < int(threads) <= (os.cpu_count() or 1):
+        os.environ[THREADS] = threads
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(THREADS, None)
+        else:
+            os.environ[THREADS] = before
 
 
 def _fingerprint(found: FileMetadata) -> str:

@@ -25,7 +25,8 @@ class Checkpoint:
 
     `latents` is what the last call gave, shaped as the family's latents. `denoised` means that only the decode is left.
     `key` ties it to one request, model and set of versions. `part` is the pass that the calls are of, counted from 0, and
-    `carried` what the passes before it gave: latents, or a whole picture.
+    `carried` what the passes before it gave: latents, or a whole picture. `tiled` says how the decode was planned when it was
+    begun: memory may be another one when it goes on, and tiles give other pixels.
     """
 
     key: str
@@ -38,11 +39,14 @@ class Checkpoint:
     sampler_values: dict[str, Any] = field(default_factory=dict)
     part: int = 0
     carried: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+    tiled: bool = False
 
     def next_part(self, part: int, carried: torch.Tensor) -> Checkpoint:
         """The beginning of pass `part`, with what the passes before gave."""
         nothing = torch.empty(0)
-        return Checkpoint(self.key, self.image, 0, False, nothing, nothing, part=part, carried=carried)
+        return Checkpoint(
+            self.key, self.image, 0, False, nothing, nothing, part=part, carried=carried, tiled=self.tiled
+        )
 
     def save(self, path: Path) -> None:
         """Write atomically, replacing the one before.
@@ -53,7 +57,7 @@ class Checkpoint:
         tensors = {f"sampler.{name}": tensor.contiguous() for name, tensor in self.sampler_tensors.items()}
         kept = {"latents": self.latents, "carried": self.carried}
         tensors |= {name: tensor.contiguous() for name, tensor in kept.items()} | {"generator": self.generator}
-        state = {name: getattr(self, name) for name in ("key", "image", "calls", "denoised", "part")}
+        state = {name: getattr(self, name) for name in ("key", "image", "calls", "denoised", "part", "tiled")}
         strides = {name: strides_of(tensor) for name, tensor in kept.items()}
         temporary = path.with_suffix(".tmp")
         metadata = {"state": state, "strides": strides, "sampler": self.sampler_values}

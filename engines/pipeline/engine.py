@@ -65,7 +65,7 @@ class DiffusersEngine:
         self._words: Any = ()  # the LoRAs under which the kept texts were encoded
         self._ahead: dict[int, torch.Tensor] = {}  # latents of pictures that were denoised together, by index
         self._encodings: TextEncodings | None = None
-        self._tiled = False  # whether the plan of this job decodes in tiles
+        self._tiled = False  # whether this picture is decoded in tiles
         self._guides: Guides | None = None
         self._vaes: VaeChoice | None = None
         self._looks: Looks | None = None
@@ -99,7 +99,6 @@ class DiffusersEngine:
         seconds = Spent()
         artifacts = []
         self._ahead = {}
-        self._tiled = self._the_placement.tile_decode if ctx.plan is None else ctx.plan.way.tiled
         self._use_vae(request, ctx)
         with _out_of_memory_said_plainly(request, seconds):
             for index in range(ctx.first_image, request.count):
@@ -217,7 +216,7 @@ class DiffusersEngine:
         """The passes one after the other, from the one where a stopped run was; what the last one gave."""
         assert self._encodings is not None, "load comes before generate"
         start = self._checkpoint(request, index, ctx)
-        carried = start.carried
+        self._tiled, carried = start.tiled, start.carried
         for number, each in list(enumerate(plan.passes))[start.part :]:
             pipe = self._pipeline(each)
             self._use_loras(pipe, request, ctx)
@@ -321,12 +320,14 @@ class DiffusersEngine:
         found = [(name, path.stat()) for name, path in sorted(ctx.files.items()) if path.is_file()]
         files = [(name, facts.st_size, facts.st_mtime_ns) for name, facts in found]
         key = checkpoint_key(request, f"{self._record.fingerprint} {files}{' float32' * self._rescuing}")
+        tiled = self._the_placement.tile_decode if ctx.plan is None else ctx.plan.way.tiled
         if index in self._ahead:
-            return Checkpoint(key, index, 0, True, self._ahead.pop(index), torch.empty(0))
+            return Checkpoint(key, index, 0, True, self._ahead.pop(index), torch.empty(0), tiled=tiled)
         found = load_checkpoint(ctx.checkpoint, key, index, self._device)
         if found:
             log.info("resume image=%d part=%d calls=%d denoised=%s", index, found.part, found.calls, found.denoised)
-        return found or Checkpoint(key, index, 0, False, torch.empty(0), torch.empty(0))
+            return replace(found, tiled=found.tiled or tiled)  # as it was begun, unless memory became less
+        return Checkpoint(key, index, 0, False, torch.empty(0), torch.empty(0), tiled=tiled)
 
     def _save(
         self, picture: Any, notes: tuple[str, ...], request: GenerationRequest, index: int, ctx: RunContext

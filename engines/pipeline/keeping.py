@@ -41,8 +41,9 @@ def plan_for(record: ModelRecord, family: EngineFamily, ctx: RunContext) -> Plan
     usual = family.defaults
     demand = ctx.plan.demand if ctx.plan else Demand(usual["width"], usual["height"], usual.get("frames", 1))
     plan = decide_placement(facts, part_sizes(record, family), family, demand)
-    if ctx.plan is None and not plan.fits:
-        # Nobody asked for this size yet, it is only the family's usual one: no reason to hold the model in a slower way.
+    if ctx.plan is None and (not plan.fits or plan.way.keep is Keep.WHOLE):
+        # Nobody asked for this size yet, it is only the family's usual one: no reason to hold the model in a slower way, nor
+        # to let the moment's free memory decide on tiles, which give other pixels.
         whole = replace(plan.placement, keep=Keep.WHOLE, tile_decode=False)
         plan = replace(plan, placement=whole, way=Way(Keep.WHOLE, False), rung=WHOLE_RUNG)
     log.info("plan model=%s way=%s tiled=%s fits=%s", record.id, plan.way.keep, plan.way.tiled, plan.fits)

@@ -141,6 +141,7 @@ class StepHooks:
             values,
             self._start.part,
             self._start.carried,
+            self._start.tiled,
         )
 
     def _report(self, latents: torch.Tensor | None = None) -> None:

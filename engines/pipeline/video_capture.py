@@ -52,7 +52,7 @@ def finished_checkpoint(start: Checkpoint, calls: int, given: DecoderInput, soun
     if sound is not None:
         tensors[SOUND] = sound
     no_more_noise = torch.empty(0, dtype=torch.uint8)
-    return Checkpoint(start.key, start.image, calls, True, given.latents, no_more_noise, tensors)
+    return Checkpoint(start.key, start.image, calls, True, given.latents, no_more_noise, tensors, tiled=start.tiled)
 
 
 def from_checkpoint(found: Checkpoint) -> tuple[DecoderInput, torch.Tensor | None]:

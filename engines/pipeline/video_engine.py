@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from engines.media.video_read import frame_size
 from engines.media.video_save_as import save_video_as
 from engines.media.video_write import ENCODINGS, Sound, VideoWriter
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
+from engines.pipeline.decode import AS_PLANNED
 from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
 from engines.pipeline.rescue import RESCUED, check_latents, in_float32, note_of, short_parts
 from engines.pipeline.spent import Spent
@@ -132,11 +134,11 @@ class VideoEngine:
         seconds: Spent,
         done: tuple[str, ...] = (),
     ) -> Artifact:
-        given, sound = self._denoised(request, index, videos, ctx, seconds)
+        given, sound, tiled = self._denoised(request, index, videos, ctx, seconds)
         ctx.check_cancelled()
         ctx.on_progress(Progress(Stage.DECODE, 0, request.frames, index, videos))
         with seconds.at(Stage.DECODE):
-            file, notes = self._decode(path, request, given, sound, index, videos, ctx)
+            file, notes = self._decode(path, request, given, sound, tiled, index, videos, ctx)
             notes = (*ctx.notes, *done, *notes)
         ctx.on_progress(Progress(Stage.SAVE, image=index, images=videos))
         with seconds.at(Stage.SAVE):
@@ -146,12 +148,12 @@ class VideoEngine:
 
     def _denoised(
         self, request: GenerationRequest, index: int, videos: int, ctx: RunContext, seconds: Spent
-    ) -> tuple[DecoderInput, torch.Tensor | None]:
-        """What is left to decode, from the start or from the checkpoint that a stopped run left; the sound beside it."""
+    ) -> tuple[DecoderInput, torch.Tensor | None, bool]:
+        """What is left to decode, from the start or from the checkpoint that a stopped run left; sound; whether in tiles."""
         generator = torch.Generator("cpu").manual_seed(request.seed)
         start = self._checkpoint(request, index, ctx, generator)
         if start.denoised:
-            return from_checkpoint(start)
+            return *from_checkpoint(start), start.tiled
         ctx.on_progress(Progress(Stage.ENCODE, image=index, images=videos))
         pipe = self._pipeline(request)
         arguments = video_arguments(pipe, self.family, request, ctx)
@@ -181,17 +183,19 @@ class VideoEngine:
         check_latents(taken[0].latents, steps.calls)
         sound = made[1].detach().float().cpu()[0] if self._rules.sound else None
         finished_checkpoint(start, steps.calls, taken[0], sound).save(ctx.checkpoint)
-        return taken[0], sound
+        return taken[0], sound, start.tiled
 
     def _checkpoint(
         self, request: GenerationRequest, index: int, ctx: RunContext, generator: torch.Generator
     ) -> Checkpoint:
         assert self._record is not None
         key = checkpoint_key(request, f"{self._record.fingerprint}{' float32' * self._rescuing}")
+        tiled = ctx.plan.way.tiled if ctx.plan is not None else self._planned_tiles
         found = load_checkpoint(ctx.checkpoint, key, index, self._device)
         if found:
             log.info("resume video=%d calls=%d denoised=%s", index, found.calls, found.denoised)
-        return found or Checkpoint(key, index, 0, False, torch.empty(0), generator.get_state())
+            return replace(found, tiled=found.tiled or tiled)  # as it was begun, unless memory became less
+        return Checkpoint(key, index, 0, False, torch.empty(0), generator.get_state(), tiled=tiled)
 
     def _decode(
         self,
@@ -199,6 +203,7 @@ class VideoEngine:
         request: GenerationRequest,
         given: DecoderInput,
         sound: torch.Tensor | None,
+        tiled: bool,
         index: int,
         videos: int,
         ctx: RunContext,
@@ -217,7 +222,6 @@ class VideoEngine:
             each.register_forward_pre_hook(lambda *_: ctx.check_cancelled()) for each in _blocks(self._parts["vae"])
         ]
         try:
-            tiled = ctx.plan.way.tiled if ctx.plan is not None else self._planned_tiles
             notes = decode_video(self._parts["vae"], given, self._rules.decode, sink, self._rules.frame_step, tiled)
         except BaseException:
             file.close()
@@ -225,7 +229,8 @@ class VideoEngine:
         finally:
             for hook in check:
                 hook.remove()
-        return file, (*notes, *(lead.notes if lead is not None else ()))
+        planned = (AS_PLANNED,) if tiled else ()
+        return file, (*planned, *notes, *(lead.notes if lead is not None else ()))
 
     def _pipeline(self, request: GenerationRequest) -> Any:
         scheduler = self._scheduler(request)

@@ -81,7 +81,7 @@ class VideoSteps:
             values = {**values, SECOND: others}
         start = self._start
         state = self._generator.get_state()
-        return Checkpoint(start.key, start.image, self.calls, False, latents, state, tensors, values)
+        return Checkpoint(start.key, start.image, self.calls, False, latents, state, tensors, values, tiled=start.tiled)
 
     def _watched(self, own: type) -> type:
         hooks = self

@@ -42,6 +42,14 @@ def test_each_ingredient_is_named(tmp_path: Path) -> None:
     assert why(first, saved(tmp_path / "3.png", facts={**FACTS, "torch": "2.14.0"})) == [
         "The version of torch differs: “2.13.0” in the first, “2.14.0” in the second."
     ]
+    assert why(saved(tmp_path / "t1.png", facts={**FACTS, "threads": "1"}), saved(tmp_path / "t2.png")) == [
+        "The number of processor threads is known of the first alone: “1”."
+    ]
+    noted = tmp_path / "5.png"
+    save_picture(Image.new("RGB", (64, 48), "red"), noted, request(), RECORD, FACTS, ["decoded in tiles"])
+    assert why(first, noted) == [
+        "The way it had to be made differs: “as asked” in the first, “decoded in tiles” in the second."
+    ]
     assert why(first, saved(tmp_path / "4.png", record=replace(RECORD, fingerprint="ab")))[0].startswith(
         "The model's fingerprint (other files under one name) is known of the second alone"
     )
@@ -75,9 +83,12 @@ def test_pixels(tmp_path: Path) -> None:
     assert not compare(first, tmp_path / "5.png").same_size
 
 
-def test_verify_and_why_different(easel: Easel, tmp_path: Path) -> None:  # noqa: F811
+def test_verify_and_why_different(easel: Easel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     first, second = tmp_path / "1.png", tmp_path / "2.webp"
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert easel("generate", *WISH, "--out", str(first)).returncode == 0
+    assert read_metadata(first).record["software"]["threads"] == "2"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the same bytes come of as many threads alone: verify takes that number
     record = read_metadata(first).record
     assert len(record["weights"]) == 4 and all(len(each) == 64 for each in record["weights"].values())
     told = easel("verify", str(first))

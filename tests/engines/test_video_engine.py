@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from engines.demand import demand_of
 from engines.errors import Cancelled, ResourceError
 from engines.interface import CancelToken, RunContext
 from engines.media import read_metadata
 from engines.media.video_read import read_frames, video_facts
 from engines.media.video_write import VideoWriter
+from engines.part_sizes import part_sizes
 from engines.pipeline import video_decode
+from engines.pipeline.decode import AS_PLANNED
 from engines.pipeline.video_decode import DecoderInput, FrameSink, decode_video
+from engines.placement import decide_placement, machine_facts
+from engines.plan import Keep, Plan, Way
 from engines.records import ModelRecord
 from engines.resident import ResidentEngine
-from engines.types import GenerationRequest, Progress, Stage, Task, VideoFormat
+from engines.types import Artifact, GenerationRequest, Progress, Stage, Task, VideoFormat
 from engines.video_rules import DecodeKind
 
 from .conftest import VIDEO, tiny_record
@@ -338,3 +344,41 @@ def test_gif_and_webp_are_made_too(studio: Studio) -> None:
         assert path.suffix == kind.suffix
         assert read_metadata(path).request == request
         assert [each.name for each in ctx.staging.iterdir()] == [path.name]
+
+
+def planned(studio: Studio, request: GenerationRequest, tiled: bool) -> Plan:
+    """A plan that fits, in tiles or not, whatever memory is free."""
+    sizes = part_sizes(studio.record(request.model), VIDEO[request.model])
+    plan = decide_placement(
+        machine_facts(), sizes, VIDEO[request.model], demand_of(request, VIDEO[request.model]), limit=10**12
+    )
+    return replace(plan, way=Way(Keep.WHOLE, tiled), placement=replace(plan.placement, tile_decode=tiled))
+
+
+@pytest.mark.parametrize("stop", [(Stage.DENOISE, 1), (Stage.DECODE, 1)])
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_resumed_video_is_decoded_as_it_was_begun(studio: Studio, stop: tuple[Stage, int], begun: bool) -> None:
+    """Free memory changes and plans with it; small windows over time give other pixels than large ones."""
+    request = studio.request("hunyuan-video", Task.TEXT_TO_VIDEO, frames=65)
+    plans = {tiled: planned(studio, request, tiled) for tiled in (True, False)}
+    name = f"begun-{begun}-{stop[0]}"
+    whole = studio.make(request, studio.context(f"{name}-whole", plan=plans[begun]))
+    with pytest.raises(Stopped):
+        ctx = studio.context(name, plan=plans[begun], on_progress=stop_after(stop[1], stop[0]), checkpoint_every=0.0)
+        studio.make(request, ctx)
+    artifacts: list[Artifact] = []
+    again = studio.make(request, studio.context(name, plan=plans[False], on_artifact=artifacts.append))
+    assert again.read_bytes() == whole.read_bytes()
+    assert (AS_PLANNED in artifacts[0].notes) == begun
+    assert read_metadata(again).record.get("notes", []) == list(artifacts[0].notes), "the file says how it was decoded"
+
+
+def test_a_resumed_video_is_decoded_in_tiles_when_memory_became_less(studio: Studio) -> None:
+    request = studio.request("hunyuan-video", Task.TEXT_TO_VIDEO, frames=65)
+    with pytest.raises(Stopped):
+        ctx = studio.context("less", plan=planned(studio, request, False), on_progress=stop_after(1, Stage.DECODE))
+        studio.make(request, ctx)
+    artifacts: list[Artifact] = []
+    ctx = studio.context("less", plan=planned(studio, request, True), on_artifact=artifacts.append)
+    assert video_facts(studio.make(request, ctx)).frames == 65
+    assert artifacts[0].notes == (AS_PLANNED,)
