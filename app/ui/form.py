@@ -131,6 +131,7 @@ class GenerationForm:
         self.canvas = gr.ImageEditor(
             type="filepath",
             image_mode="RGBA",
+            format="png",  # Gradio's usual one is a lossy WebP, and after a reload that would be the person's picture
             sources=["upload", "clipboard"],
             label=words("form.canvas"),
             layers=False,
