@@ -8,6 +8,7 @@ from typing import Any
 
 from app.events import Event
 from app.history import picture_id
+from app.inputs import PREFIX
 from app.jobs import Failed, Interrupted, Job, Running, state_name
 from app.ui.notices import card_for_job
 from app.ui.words import Words
@@ -39,10 +40,19 @@ def job_view(job: Job, event: Event | None, words: Words, outputs: Path, model: 
         "created": job.created,
         "model": model,
         "files": [file_view(artifact, outputs) for artifact in job.artifacts],
+        "before": before_of(job),
         "error": card_for_job(job.state.error, words) if isinstance(job.state, Failed | Interrupted) else None,
         "progress": progress_view(job, event, words),
         "summary": _summary(job, words),
     }
+
+
+def before_of(job: Job) -> str | None:
+    """The address of the picture that was redrawn or enlarged; None where there is none, or where the outline is another."""
+    request = job.request
+    if request.task.makes_video or request.outpaint is not None or not (request.init_image or "").startswith(PREFIX):
+        return None
+    return f"/easel/inputs/{str(request.init_image).removeprefix(PREFIX)}"
 
 
 def file_view(artifact: Artifact, outputs: Path) -> dict[str, Any]:

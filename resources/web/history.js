@@ -6,6 +6,7 @@ import { get, post } from "./api.js";
 import * as feed from "./feed.js";
 import { actions, picture, reuse, isVideo } from "./pictures.js";
 import { problem } from "./notice.js";
+import { comparison } from "./compare.js";
 
 const TASKS = ["text-to-image", "image-to-image", "inpaint", "text-to-video", "image-to-video", "video-to-video", "extend-video"];
 const TYPING = 250; // milliseconds of quiet before a search is sent
@@ -199,15 +200,9 @@ class History {
 
 function compareDialog(left, right) {
   if (isVideo(left) || isVideo(right)) return compareFilms(left, right);
-  const upper = h("img", { class: "upper", src: left.url, alt: left.prompt });
-  const slider = h("input", {
-    type: "range", min: "0", max: "100", value: "50", "aria-label": t("history.compare-slider"),
-    oninput: () => upper.style.setProperty("--cut", `${slider.value}%`),
-  });
   const why = h("ul", { class: "why" });
   dialog(t("history.compare-both"), (close) => [
-    h("div", { class: "comparison" }, h("img", { src: right.url, alt: right.prompt }), upper),
-    slider,
+    comparison({ url: left.url, alt: left.prompt }, { url: right.url, alt: right.prompt }),
     differences(left, right),
     why,
     button(t("close"), close),

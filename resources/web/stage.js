@@ -7,6 +7,7 @@ import * as feed from "./feed.js";
 import { change, field } from "./form.js";
 import { actions, picture, reuse } from "./pictures.js";
 import { cardElement, problem } from "./notice.js";
+import { compareWithBefore } from "./compare.js";
 
 const chosen = new Map(); // tab -> {job, index} that the person looks at, nothing while the newest is followed
 const redraws = new Set();
@@ -100,6 +101,7 @@ function under(tab, job, file) {
     "div",
     {},
     actions(tab, file, { onChange: (what) => what === "trash" && chosen.delete(tab) }),
+    job.before ? button(t("compare.with-before"), () => compareWithBefore(job.before, file), { image: "compare" }) : null,
     h("p", { class: "facts" }, facts.join(" · ")),
     file.notes.map((note) => h("p", { class: "note" }, note)),
     h("details", {}, h("summary", {}, t("stage.more")), h("p", { class: "prompt" }, job.prompt), reuse(tab, file)),

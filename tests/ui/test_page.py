@@ -363,6 +363,17 @@ def test_a_picture_is_enlarged_and_extended(screen: Screen, easel: Easel) -> Non
     screen.wait_for_pictures(before + 1)
     with Image.open(outputs(easel)[-1]) as enlarged:
         assert enlarged.size == (128, 128)
+    screen.page.get_by_role("button", name="Compare with before").click()
+    dialog = screen.page.get_by_role("dialog")
+    small, large = dialog.get_by_alt_text("Before"), dialog.get_by_alt_text("After")
+    for image, width in ((small, 64), (large, 128)):
+        screen.page.wait_for_function(
+            "([image, width]) => image.naturalWidth === width", arg=[image.element_handle(), width]
+        )
+    assert small.bounding_box() == large.bounding_box(), "one lies on the other"
+    dialog.get_by_label("How much of each picture is seen").fill("20")
+    assert "80%" in small.evaluate("image => getComputedStyle(image).clipPath")
+    dialog.get_by_role("button", name="Close").click()
     screen.page.locator(".strip .thumbnail").nth(1).click()
     screen.page.get_by_role("button", name="Extend", exact=True).click()
     expect(screen.page.get_by_role("radio", name="Inpaint", exact=True)).to_be_checked()

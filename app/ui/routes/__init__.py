@@ -20,6 +20,9 @@ from app.ui.notices import card
 from app.ui.words import Words
 from engines.api import EaselError, ErrorRecord, UserError
 
+# What the page shows itself; other kinds are for saving.
+INLINE = ("image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "video/mp4", "video/webm")
+
 
 @dataclass(frozen=True)
 class Desk:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from app.drafts import Draft
 from app.foreign import summary, with_settings
 from app.ui.pass_controls import with_option
-from app.ui.routes import Desk, body, route, text
+from app.ui.routes import INLINE, Desk, body, route, text
 from app.ui.views import tab_of
 from app.wishes import Shape
 from engines.api import (
@@ -42,7 +42,7 @@ def routes(desk: Desk) -> list[Route]:
     return [
         route(desk, "/drafts/{tab}", _change),
         route(desk, "/drop", _drop),
-        route(desk, "/inputs/{digest}", _film, "GET"),
+        route(desk, "/inputs/{digest}", _input, "GET"),
     ]
 
 
@@ -199,12 +199,12 @@ def _given(desk: Desk, data: dict[str, Any]) -> _Given:
     return _Given(path, read_metadata(path))
 
 
-async def _film(desk: Desk, request: Request) -> Response:
-    """A film that is in a form, to be played there."""
+async def _input(desk: Desk, request: Request) -> Response:
+    """A film that is in a form, to be played there; or the picture that something was made from, to compare with."""
     path = desk.services.inputs.path_of(f"sha256:{request.path_params['digest']}")
-    if not is_video(path):
+    media = mimetypes.guess_type(path.name)[0] or ("video/webm" if is_video(path) else "")
+    if media not in INLINE:
         raise UserError("input-forgotten", ref=path.name, folder=path.parent.name)
-    media = mimetypes.guess_type(path.name)[0] or "video/webm"
     return FileResponse(path, media_type=media, headers={"Cache-Control": "private, no-cache"})
 
 

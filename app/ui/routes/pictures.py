@@ -17,12 +17,11 @@ from app.enlarging import enlarging
 from app.history import Picture, Query
 from app.history_export import export
 from app.receipts import differences
-from app.ui.routes import Desk, body, route, text
+from app.ui.routes import INLINE, Desk, body, route, text
 from app.ui.views import day_title
 from engines.api import UserError, VideoFormat, read_metadata
 
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
-INLINE = ("image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "video/mp4", "video/webm")
 
 
 def routes(desk: Desk) -> list[Route]:
