@@ -130,6 +130,7 @@ class GenerationForm:
         )
         self.canvas = gr.ImageEditor(
             type="filepath",
+            format="png",  # what is shown again comes back as this; WebP would lose a little at each reload
             image_mode="RGBA",
             format="png",  # Gradio's usual one is a lossy WebP, and after a reload that would be the person's picture
             sources=["upload", "clipboard"],
@@ -227,7 +228,16 @@ class GenerationForm:
         """Connect the events."""
         self._wire_changes()
         everything = self._everything
-        sent = [self.prompt, self.negative, self.count, self.seed, self.keep_seed, self.shape, self.quality]
+        sent = [
+            self.prompt,
+            self.negative,
+            self.count,
+            self.seed,
+            self.keep_seed,
+            self.shape,
+            self.quality,
+            self.canvas,
+        ]
         for button in (self.go, self.queue):
             button.click(self._generate, sent, [self._notice, self.seed], **{**QUIET, "trigger_mode": "multiple"})
         self.dice.click(self._roll, None, [self.seed, self.keep_seed], **QUIET)
@@ -261,7 +271,9 @@ class GenerationForm:
             given = component.upload if isinstance(component, gr.File) else component.input
             given(partial(self._film_given, name), component, outputs, **QUIET)
             component.clear(partial(self._film_removed, name), None, structural, **QUIET)
-        self.canvas.change(self._painted, self.canvas, self._notice, **QUIET)
+        # The editor swallows its first change, which may be the picture itself.
+        triggers = [self.canvas.change, self.canvas.upload]
+        gr.on(triggers, self._painted, self.canvas, self._notice, **QUIET)
 
     @property
     def _films(self) -> dict[str, Any]:
@@ -403,15 +415,23 @@ class GenerationForm:
 
     @in_turn
     def _generate(
-        self, prompt: str, negative: str, count: float, seed: float | None, keep: bool, shape: str, quality: str
+        self,
+        prompt: str,
+        negative: str,
+        count: float,
+        seed: float | None,
+        keep: bool,
+        shape: str,
+        quality: str,
+        painted: dict[str, Any] | None,
     ) -> tuple[Any, Any]:
-        """Send the wish off. It holds what the page shows: the last letters and choices may not have reached the draft."""
+        """Send the wish off. It holds what the page shows: the last letters, strokes and choices may not be in the draft."""
         for name, shown in (("shape", shape), ("quality", quality)):
             if shown and shown != str(getattr(self.draft, name)):
                 self._choose(name, shown)
         number = int(seed) if seed is not None else None
         draft = self._keep(
-            self.draft.with_(
+            self._with_last_strokes(painted).with_(
                 prompt=prompt or "", negative_prompt=negative or "", count=int(count), seed=number, keep_seed=keep
             )
         )
@@ -421,6 +441,18 @@ class GenerationForm:
             return problem, gr.skip()
         self._keep(draft.with_(seed=made[0].request.seed))
         return json.dumps({"id": uuid.uuid4().hex, "job": made[0].id}), made[0].request.seed
+
+    def _with_last_strokes(self, painted: dict[str, Any] | None) -> Draft:
+        """The draft with what the editor holds now; an editor that is only just being filled does not empty it."""
+        draft = self.draft
+        if not draft.task.needs_mask or not painted or not painted.get("background"):
+            return draft
+        try:
+            newer = painting.taken(draft, painted, self._services.inputs)
+        except EaselError as error:
+            log.info("strokes not taken code=%s", error.code)
+            return draft
+        return newer if newer.mask else draft
 
     def _submit(self, draft: Draft) -> Job:
         resolved = self._resolver.resolve(usable(draft, self._services.models, self._services.presets))
