@@ -130,7 +130,6 @@ class GenerationForm:
         )
         self.canvas = gr.ImageEditor(
             type="filepath",
-            format="png",  # what is shown again comes back as this; WebP would lose a little at each reload
             image_mode="RGBA",
             format="png",  # Gradio's usual one is a lossy WebP, and after a reload that would be the person's picture
             sources=["upload", "clipboard"],
