@@ -25,6 +25,7 @@ FAILED_KEPT = 100
 class Measurement:
     """One job: what it was, what it took. `peaks` in bytes, `seconds` of the whole job, both by stage.
 
+    `file_bytes` are those of all its files, which are of the `kind` "webm", say; 0 and "" where nobody looked.
     `work` is what seconds grow with (see `engines.demand.operations`), `expected` the peak that was computed beforehand.
     """
 
@@ -37,6 +38,8 @@ class Measurement:
     expected: int
     seconds: Mapping[str, float] = field(default_factory=dict)
     peaks: Mapping[str, int] = field(default_factory=dict)
+    file_bytes: int = 0
+    kind: str = ""
 
     @property
     def peak(self) -> int:
@@ -91,6 +94,12 @@ class Measured:
         with self._lock:
             self._load()
             return [row for row in self._rows or [] if row.machine == machine and model in ("", row.model)]
+
+    def every(self) -> list[Measurement]:
+        """The rows of all machines, the newest last: files are as large on any of them."""
+        with self._lock:
+            self._load()
+            return list(self._rows or [])
 
     def newest(self) -> Measurement | None:
         """The row that was added last; None when there is none."""

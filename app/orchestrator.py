@@ -83,7 +83,8 @@ class Orchestrator:
         Raises `UserError` or `ResourceError` with a way out; nothing is queued then.
         """
         validate(request, family_of(record), self._inputs.path_of)
-        check_output_place(out or self._outputs.folder, request)
+        size = self._planner.file_size(request) if self._planner is not None else None
+        check_output_place(out or self._outputs.folder, request, size, self._staging)
         if self._wildcards is not None:
             request = self._wildcards.settle(request)
             keep_out(*itertools.chain(*request.texts))
@@ -269,7 +270,7 @@ class Orchestrator:
             ctx = self._context(job, record)
             result = self._pool.run(record, job.request, ctx)
             if self._planner is not None and ctx.plan is not None:
-                self._planner.learn(job.request, record, ctx.plan, result)
+                self._planner.learn(job.request, record, ctx.plan, result, self._bytes_of(job.id))
             return Succeeded(result.seconds, result.peak_memory)
         except CancelledError:
             # Whoever closes the window did not press Stop: the job can go on when Easel is opened again.
@@ -282,6 +283,9 @@ class Orchestrator:
         except Exception as error:  # the lane outlives any bug: the next job must run
             log.exception("job=%s failed", job.id)
             return Failed(ErrorRecord.of(InternalError("internal", what=f"{type(error).__name__}: {error}")))
+
+    def _bytes_of(self, job_id: str) -> int:
+        return sum(path.stat().st_size for path in self.ledger.get(job_id).files if path.is_file())
 
     def _context(self, job: Job, record: ModelRecord) -> RunContext:
         staging = self._staging / job.id

@@ -4,43 +4,84 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from engines.api import GenerationRequest, UserError, VideoFormat
+from app.file_sizes import FileSize
+from engines.api import GenerationRequest, UserError
 
 BYTES_PER_PIXEL = 4  # a PNG of noise, three bytes a pixel, with its frame and records
-# Bytes a pixel and frame for moving noise, the worst case that an encoder meets. Assumed with room to spare, not measured:
-# it only decides whether a job is refused for want of disk.
-VIDEO_BYTES_PER_PIXEL = {
-    VideoFormat.WEBM: 1.0,
-    VideoFormat.WEBM_AV1: 1.0,
-    VideoFormat.MP4: 1.5,
-    VideoFormat.GIF: 1.2,
-    VideoFormat.WEBP: 1.5,
-}
+LATENT_BYTES = (
+    0.35  # a pixel and frame of a video: 128 float32 channels at 32 x 32 x 8 are 0.06, 16 at 8 x 8 x 4 are 0.25
+)
 RESERVE = 64 * 1024 * 1024  # checkpoints, the ledger, and room for the system to breathe
 
 
-def check_output_place(place: Path, request: GenerationRequest) -> None:
+@dataclass(frozen=True)
+class Room:
+    """Bytes that a job needs on the disk of `folder` while it is made, and how many are free there."""
+
+    folder: Path
+    needed: int
+    free: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether the job may begin."""
+        return self.free >= self.needed
+
+
+def check_output_place(
+    place: Path, request: GenerationRequest, size: FileSize | None = None, staging: Path | None = None
+) -> None:
     """Check that the files of `request` can be written to `place`, a folder or a file such as `picture.png`.
 
-    Creates the folder. Raises `UserError("output-unwritable")` or `UserError("disk-too-small")`.
+    Creates the folder. `size` is that of a video's file, which is made in `staging`. Raises
+    `UserError("output-unwritable")`, `UserError("disk-too-small")` or `UserError("disk-too-small-for-video")`.
     """
     folder = place if place.is_dir() or not place.suffix else place.parent
     check_writable(folder)
-    check_space(folder, needed_bytes(request))
+    if size is None:
+        check_space(folder, request.count * request.width * request.height * BYTES_PER_PIXEL + RESERVE)
+        return
+    for room in rooms_for(request, size, folder, staging or folder):
+        if not room.enough:
+            raise _too_small(request, size, room)
 
 
-def needed_bytes(request: GenerationRequest) -> int:
-    """Room for the finished files of the job, at their largest."""
-    if request.task.makes_video:
-        return request.count * video_bytes(request) * 2 + RESERVE  # the part that is written, and the published copy
-    return request.count * request.width * request.height * BYTES_PER_PIXEL + RESERVE
+def rooms_for(request: GenerationRequest, size: FileSize, folder: Path, staging: Path) -> tuple[Room, ...]:
+    """What a video needs on the disk of its folder and on that where it is made, which may be the same one."""
+    folder, staging = _existing(folder), _existing(staging)
+    frames = request.width * request.height * request.frames
+    published, made = request.count * size.most, 2 * size.most + round(frames * LATENT_BYTES)
+    one_disk = staging.stat().st_dev == folder.stat().st_dev
+    if one_disk:
+        return (Room(folder, published + made + RESERVE, _free(folder)),)
+    return Room(folder, published + RESERVE, _free(folder)), Room(staging, made + RESERVE, _free(staging))
 
 
-def video_bytes(request: GenerationRequest) -> int:
-    """The size of one finished video at its largest: noise at the encoders' settings."""
-    return round(request.width * request.height * request.frames * VIDEO_BYTES_PER_PIXEL[request.video_format])
+def _too_small(request: GenerationRequest, size: FileSize, room: Room) -> UserError:
+    scale = max(0, room.free - RESERVE) / max(1, room.needed - RESERVE)
+    return UserError(
+        "disk-too-small-for-video",
+        frames=request.frames,
+        size=f"{request.width}x{request.height}",
+        format=str(request.video_format),
+        file=readable(size.likely),
+        needed=readable(room.needed),
+        free=readable(room.free),
+        folder=str(room.folder),
+        fitting=int(request.frames * request.count * scale),
+    )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above that is there already."""
+    return next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def check_writable(folder: Path) -> None:
@@ -56,7 +97,7 @@ def check_writable(folder: Path) -> None:
 
 def check_space(folder: Path, needed: int) -> None:
     """Raises `UserError("disk-too-small")` with both numbers when fewer than `needed` bytes are free."""
-    free = shutil.disk_usage(folder).free
+    free = _free(folder)
     if free < needed:
         raise UserError("disk-too-small", folder=str(folder), needed=readable(needed), free=readable(free))
 

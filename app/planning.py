@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import machine
+from app.file_sizes import FileSize, file_size
 from app.fitting import CORE_SPEED, card_speed
 from app.measured import Measured, Measurement, machine_mark
 from engines.api import (
@@ -113,8 +114,22 @@ class Planner:
         measured = nearest is not None and seconds is not None
         return Estimate(plan, needed, plan.budget, seconds or self._first_guess(facts, work), measured)
 
-    def learn(self, request: GenerationRequest, record: ModelRecord, plan: Plan, result: GenerationResult) -> None:
-        """Keep what the job took. A rung that the engine had to go down to is remembered for this size."""
+    def file_size(self, request: GenerationRequest) -> FileSize | None:
+        """How large each file of a video will be; None for pictures, which are small."""
+        return file_size(request, self._measured) if request.task.makes_video else None
+
+    def learn(
+        self,
+        request: GenerationRequest,
+        record: ModelRecord,
+        plan: Plan,
+        result: GenerationResult,
+        file_bytes: int = 0,
+    ) -> None:
+        """Keep what the job took; `file_bytes` are those of all its files.
+
+        A rung that the engine had to go down to is remembered for this size.
+        """
         facts = self.facts()
         rung = int(result.facts.get("rung", plan.rung))
         if rung > plan.rung:
@@ -132,6 +147,8 @@ class Planner:
                 expected=plan.peak,
                 seconds=dict(result.seconds),
                 peaks=dict(result.peaks),
+                file_bytes=file_bytes,
+                kind=str(request.video_format if request.task.makes_video else request.image_format),
             )
         )
 

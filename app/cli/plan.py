@@ -26,7 +26,13 @@ from app.cli.generate import (
 from app.cli.show import Json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from app.file_sizes import FileSize
+    from app.places import Room
     from app.planning import Estimate
+    from engines.api import ErrorRecord, GenerationRequest
 
 GB = 1e9
 ANY_WORDS = "anything"  # the words change nothing of what a job takes
@@ -48,6 +54,7 @@ def plan(
 ) -> None:
     """Say what a wish would take, and how its model would be held. Leaves with 3 when nothing fits."""
     from app.bootstrap import build_services
+    from app.places import rooms_for
     from engines.api import ErrorRecord, ResourceError
 
     values: dict[str, Any] = assignments(settings or [])
@@ -69,14 +76,53 @@ def plan(
             services.planner.check(found.request, found.record)
         except ResourceError as error:
             refusal = ErrorRecord.of(error)
+        rooms, size = (), services.planner.file_size(found.request)
+        if size is not None:
+            outputs = services.outputs.folder
+            rooms = rooms_for(found.request, size, outputs, services.paths.staging)
+            refusal = refusal or _refused(found.request, size, outputs, services.paths.staging)
     if as_json:
-        show.data(_fields(estimate, found.record.id) | ({"error": show.error_fields(refusal)} if refusal else {}))
+        show.data(
+            _fields(estimate, found.record.id)
+            | _disk_fields(size, rooms)
+            | ({"error": show.error_fields(refusal)} if refusal else {})
+        )
     else:
-        _print(estimate, found.record.title)
+        _print(estimate, found.record.title, _disk_words(size, rooms))
         if refusal is not None:
             show.error(refusal, False)
     if refusal is not None:
         raise typer.Exit(TOO_LITTLE)
+
+
+def _refused(request: GenerationRequest, size: FileSize, outputs: Path, staging: Path) -> ErrorRecord | None:
+    from app.places import check_output_place
+    from engines.api import ErrorRecord, UserError
+
+    try:
+        check_output_place(outputs, request, size, staging)
+    except UserError as error:
+        return ErrorRecord.of(error)
+    return None
+
+
+def _disk_fields(size: FileSize | None, rooms: Sequence[Room]) -> dict[str, Any]:
+    if size is None:
+        return {}
+    disks = [{"folder": str(each.folder), "needed": each.needed, "free": each.free} for each in rooms]
+    return {"file": asdict(size), "disks": disks}
+
+
+def _disk_words(size: FileSize | None, rooms: Sequence[Room]) -> list[tuple[str, str]]:
+    from app.places import readable
+
+    if size is None:
+        return []
+    basis = "as files made on this computer" if size.learned else "as such files usually are"
+    rows = [("file", f"about {readable(size.likely)}, {readable(size.most)} at most ({basis})")]
+    return rows + [
+        ("disk", f"up to {readable(each.needed)} of {readable(each.free)} where {each.folder} is") for each in rooms
+    ]
 
 
 def _fields(estimate: Estimate, model: str) -> dict[str, Any]:
@@ -93,7 +139,7 @@ def _fields(estimate: Estimate, model: str) -> dict[str, Any]:
     }
 
 
-def _print(estimate: Estimate, title: str) -> None:
+def _print(estimate: Estimate, title: str, more: Sequence[tuple[str, str]] = ()) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -115,6 +161,7 @@ def _print(estimate: Estimate, title: str) -> None:
         ("way", says(plan.way)),
         ("needs", f"about {estimate.needed / GB:.1f} of {estimate.usable / GB:.1f} GB ({basis})"),
         ("time", seconds),
+        *more,
         ("why", "\n".join(plan.reasons)),
     ]
     show.pairs(rows)

@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from app.file_sizes import FileSize
+from app.places import readable, rooms_for
 from app.resolve import Resolved
 from app.services import Services
 from app.ui.html import own_html
@@ -41,16 +43,30 @@ class EstimateLine:
         except (EaselError, OSError):
             log.debug("no estimate", exc_info=True)
             return ""
-        plan = estimate.plan
+        plan, size = estimate.plan, self._services.planner.file_size(resolved.request)
         numbers = {"needed": f"{estimate.needed / GB:.1f}", "usable": f"{estimate.usable / GB:.1f}"}
         if not plan.fits:
             return f'<p class="estimate too-much">{escape(self._words("estimate.too-much", **numbers))}</p>'
+        if size is not None and (refusal := self._no_room(resolved, size)):
+            return refusal
         text = self._words("estimate.needs", **numbers)
         if estimate.seconds is not None:
             text = f"{text}, {self._duration(estimate.seconds)}"
+        if size is not None:
+            text = f"{text}, {self._words('estimate.file', size=readable(size.likely))}"
         basis = self._words("estimate.measured" if estimate.measured else "estimate.rough")
         title = escape(" · ".join((basis, *plan.reasons)), quote=True)
         return f'<p class="estimate" title="{title}">{escape(text)}.</p>'
+
+    def _no_room(self, resolved: Resolved, size: FileSize) -> str:
+        """The sentence for a disk that is too small; nothing where there is room, or where nobody can say."""
+        staging, outputs = self._services.paths.staging, self._services.outputs.folder
+        rooms = rooms_for(resolved.request, size, outputs, staging)
+        short = next((each for each in rooms if not each.enough), None)
+        if short is None:
+            return ""
+        numbers = {"needed": readable(short.needed), "free": readable(short.free)}
+        return f'<p class="estimate too-much">{escape(self._words("estimate.no-room", **numbers))}</p>'
 
     def _duration(self, seconds: float) -> str:
         if seconds <= EXACT:

@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 
 from engines.identify.folders import weight_files
+from engines.layout import ALIGNMENT
 
 LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
@@ -43,17 +44,20 @@ def map_part(part: Any, folder: Path, dtype: torch.dtype) -> Any:
 
 
 def widen(part: Any, dtype: torch.dtype) -> Any:
-    """Let the large layers of a part compute in `dtype` and stay what they are; whatever else it holds becomes `dtype`."""
+    """Let the large layers of a part compute in `dtype` and stay what they are; whatever else it holds becomes `dtype`.
+
+    What lies at an odd place in its file is copied for the moment in which it works, so that the numbers stay the same.
+    """
     kept = getattr(part, "_keep_in_fp32_modules", None) or ()
     for full, module in part.named_modules():
         own = dict(module._parameters)
         if isinstance(module, LAYERS) and not any(each in full.split(".") for each in kept):
-            if any(value is not None and value.dtype != dtype for value in own.values()):
+            if any(value is not None and (value.dtype != dtype or _odd(value)) for value in own.values()):
                 _widen_for_a_moment(module, dtype)
             continue
         for name, value in own.items():
             if value is not None and value.is_floating_point():
-                module._parameters[name] = _parameter(value.to(dtype))
+                module._parameters[name] = _parameter(_even(value, dtype))
     return part.eval().requires_grad_(False)
 
 
@@ -62,7 +66,7 @@ def _widen_for_a_moment(layer: torch.nn.Module, dtype: torch.dtype) -> None:
     stored = {name: value for name, value in layer._parameters.items() if value is not None}
 
     def before(_layer: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        layer._parameters.update({name: _parameter(value.to(dtype)) for name, value in stored.items()})
+        layer._parameters.update({name: _parameter(_even(value, dtype)) for name, value in stored.items()})
         return tuple(
             each.to(dtype) if isinstance(each, torch.Tensor) and each.is_floating_point() else each for each in args
         )
@@ -72,6 +76,17 @@ def _widen_for_a_moment(layer: torch.nn.Module, dtype: torch.dtype) -> None:
 
     layer.register_forward_pre_hook(before)
     layer.register_forward_hook(after, always_call=True)
+
+
+def _odd(tensor: torch.Tensor) -> bool:
+    """Whether it lies where kernels take other ways and give other last bits; see `engines.layout.align`."""
+    return tensor.data_ptr() % ALIGNMENT != 0
+
+
+def _even(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """In `dtype`, at an even place."""
+    moved = tensor.to(dtype)
+    return moved.clone() if _odd(moved) else moved
 
 
 def _parameter(tensor: torch.Tensor) -> torch.nn.Parameter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from app import machine
 from app.__main__ import main
+from app.bootstrap import build_services
+from app.file_sizes import file_size
+from app.measured import Measured
 from app.paths import ROOT
+from app.places import RESERVE, check_output_place, rooms_for
+from app.resolve import resolve
+from app.ui.estimate import EstimateLine
+from app.ui.words import Words
+from engines.api import GenerationRequest, Task, UserError, family
 from engines.media.video_read import video_facts
 
 FAMILIES = ("wan-first-last", "ltx-conditions", "animatediff")
@@ -133,14 +143,86 @@ def test_no_encoder_is_said_before_anything_is_drawn(
 
 
 def test_a_disk_too_small_for_the_video_is_said_with_both_numbers(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(10**9, 10**9 - 70_000_000, 70_000_000))
     wish = ["generate", "a ball", "--model", LTX, "--task", "txt2vid", "--set", "frames=257"]
     assert main([*wish, "--set", "width=704", "--set", "height=512"]) == 2
     told = capsys.readouterr().err
-    assert "70.0 MB" in told
-    assert "252 MB" in told, "two copies of 257 frames of 704x512 at a byte a pixel, and the reserve"
+    assert "257 frames at 704x512 as webm" in told
+    assert "70.0 MB is free" in told
+    assert "up to 305 MB" in told, "twice while it is made and once in its place, the latents, and the reserve"
+    assert "about 3 frames" in told, "what would fit"
+    assert not list((home / "data" / "staging").iterdir()), "nothing was begun"
+    assert main(["plan", *wish[1:], "--set", "width=704", "--set", "height=512", "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"]["code"] == "disk-too-small-for-video"
+    assert told["disks"][0]["free"] == 70_000_000 < told["disks"][0]["needed"]
+
+
+def test_the_disks_of_outputs_and_of_staging_are_both_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = GenerationRequest(
+        **{**family("ltx").defaults, "task": Task.TEXT_TO_VIDEO, "model": "x", "prompt": "x", "seed": 1}
+    )
+    size = file_size(wish, Measured(tmp_path / "none.json"))
+    (room,) = rooms_for(wish, size, tmp_path, tmp_path)
+    if not Path("/dev/shm").is_dir() or Path("/dev/shm").stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second disk")
+    two = rooms_for(wish, size, tmp_path, Path("/dev/shm"))
+    assert [each.folder for each in two] == [tmp_path, Path("/dev/shm")]
+    assert sum(each.needed for each in two) == room.needed + RESERVE
+    real = shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(9, 8, 1) if str(path) == "/dev/shm" else real(path))
+    with pytest.raises(UserError, match="/dev/shm"):
+        check_output_place(tmp_path, wish, size, Path("/dev/shm"))
+
+
+def test_a_plan_says_the_size_of_the_file_and_learns_it(
+    home: Path, film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wish = ["a ball", "--model", LTX, "--task", "txt2vid", "--set", "frames=17", "--set", "seed=4"]
+    assert main(["plan", *wish]) == 0
+    assert "file " in (told := capsys.readouterr().out) and "disk " in told
+    assert main(["plan", *wish, "--set", "video_format=mp4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"]["learned"] is False, "no such file was made here"
+    out = home / "size.webm"
+    assert main(["generate", *wish, "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["plan", *wish, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["file"]
+    assert found["learned"] is True
+    assert out.stat().st_size <= found["most"]
+    with build_services() as services:
+        line = EstimateLine(services, Words("en"), "video")
+        told = line.html(resolve(models=services.models, values={"prompt": "x", "model": LTX, "frames": 17}))
+        assert re.search(r"a file of about [\d.]+ [kM]B\.</p>", told), told
+        services.change_settings(memory_limit=0.1)
+        assert "will not start" in line.html(resolve(models=services.models, values={"prompt": "x", "model": LTX}))
+        services.change_settings(memory_limit=0)
+
+
+def test_the_line_beside_generate_says_when_the_disk_is_too_small(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(10**9, 10**9 - 70_000_000, 70_000_000))
+    with build_services() as services:
+        values = {"prompt": "x", "model": LTX, "frames": 257, "width": 704, "height": 512}
+        told = EstimateLine(services, Words("en"), "video").html(resolve(models=services.models, values=values))
+    assert "70.0 MB is free: it will not start like this" in told
+
+
+def test_a_video_that_is_too_long_for_the_memory_is_refused_with_one_that_fits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "memory", lambda: machine.Memory(4 * 10**9, int(3.0e9)))
+    wish = ["a ball", "--model", LTX, "--task", "txt2vid", "--set", "width=704", "--set", "height=512"]
+    assert main(["generate", *wish, "--set", "frames=257"]) == 3
+    told = capsys.readouterr().err
+    assert "not enough memory" in told
+    fitting = re.search(r"704x512 with (\d+) frames", told.partition("would fit")[2])
+    assert fitting is not None, told
+    assert main(["plan", *wish, "--set", f"frames={fitting[1]}", "--json"]) == 0, "what was offered does fit"
+    assert json.loads(capsys.readouterr().out)["way"]["tiled"] is True, "in tiles, for whole frames are too much"
 
 
 @pytest.mark.parametrize("ending", ["webm", "mp4"])
