@@ -23,18 +23,34 @@ def make_tiny_controlnet(denoiser: Any, path: Path, seed: int = 0) -> Path:
     return path
 
 
-def make_tiny_packed_controlnet(transformer: Any, path: Path, seed: int = 0) -> Path:
-    """The same for a transformer over packed latents."""
-    import torch
-    from diffusers import FluxControlNetModel
-    from safetensors.torch import save_file
+NETS = {
+    "FluxTransformer2DModel": ("FluxControlNetModel", {"num_layers": 1, "num_single_layers": 1}),
+    "SD3Transformer2DModel": ("SD3ControlNetModel", {"num_layers": 1}),
+    "QwenImageTransformer2DModel": ("QwenImageControlNetModel", {"num_layers": 1, "extra_condition_channels": 0}),
+}
+FIRST_ZEROS = ("controlnet_blocks", "controlnet_single_blocks", "controlnet_x_embedder", "pos_embed_input")
 
+
+def tiny_transformer_net(transformer: Any, seed: int = 0, **changes: Any) -> Any:
+    """A ControlNet with random weights for a transformer; `changes` are of its configuration."""
+    import diffusers
+    import torch
+
+    class_name, usual = NETS[type(transformer).__name__]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net: Any = FluxControlNetModel.from_config({**transformer.config, "num_layers": 1, "num_single_layers": 1})
+        net: Any = getattr(diffusers, class_name).from_config({**transformer.config, **usual, **changes})
         for name, value in net.state_dict().items():
-            if name.startswith(("controlnet_blocks", "controlnet_single_blocks", "controlnet_x_embedder")):
+            if name.startswith(FIRST_ZEROS):
                 torch.nn.init.normal_(value, std=0.5)
+    return net.eval()
+
+
+def make_tiny_transformer_controlnet(transformer: Any, path: Path, seed: int = 0, **changes: Any) -> Path:
+    """Write it as a file. The same seed gives the same bytes."""
+    from safetensors.torch import save_file
+
+    net = tiny_transformer_net(transformer, seed, **changes)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: value.contiguous() for name, value in net.state_dict().items()}, path)
     return path

@@ -97,7 +97,7 @@ DETECTION = Detection(
         "vae": (Signature({"decoder.conv_in.weight": (None, 16, 3, 3)}),),
         "text_encoder": (Signature({"encoder.layers.0.mlp.fc1.weight": (None, 768)}, lacks=("vision_model.*",)),),
         "text_encoder_2": (T5_XXL,),
-        "controlnet": (Signature({"controlnet_x_embedder.weight": (3072, None)}),),
+        "controlnet": (Signature({"controlnet_x_embedder.weight": (3072, None)}, lacks=("txt_norm.*",)),),
         "lora": (
             Signature({"double_blocks_*_img_attn_qkv": (None, 3072)}),
             Signature({"single_transformer_blocks_*_attn_to_q": (None, 3072)}),

@@ -140,6 +140,7 @@ FAMILY = EngineFamily(
             "transformer": (Signature({"transformer_blocks.0.img_mod.1.weight": ANY, "img_in.weight": (None, 64)}),),
             "vae": WAN_VAE,
             "text_encoder": QWEN_VL_7B,
+            "controlnet": (Signature({"controlnet_x_embedder.weight": (3072, None), "txt_norm.weight": (3584,)}),),
             "lora": (Signature({"transformer_blocks_*_img_mlp_net_0_proj": ANY}),),
         },
         variants={
@@ -162,6 +163,7 @@ FAMILY = EngineFamily(
     ),
     tiny=_tiny("QwenImagePipeline"),
     denoiser="transformer",
+    control="packed-frame",
     guidance=Guidance(argument="true_cfg_scale"),
     text=_rules(),
     changes={

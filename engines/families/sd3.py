@@ -80,6 +80,7 @@ DETECTION = Detection(
             Signature({"encoder.layers.0.mlp.fc1.weight": (None, 1280), "text_projection.weight": ANY}),
         ),
         "text_encoder_3": (T5_XXL,),
+        "controlnet": (Signature({"pos_embed_input.proj.weight": (None, None, 2, 2)}),),
         "lora": (Signature({"transformer_blocks_*_attn_add_q_proj": (None, 1536)}),),
     },
     prefixes={
@@ -144,6 +145,7 @@ FAMILY = EngineFamily(
     ),
     tiny=TINY,
     denoiser="transformer",
+    control="joint",
     text=TextRules(
         returns=(
             "prompt_embeds",

@@ -92,6 +92,7 @@ FAMILY = EngineFamily(
             "text_encoder": (
                 Signature({"model.embed_tokens.weight": (None, 2560), "model.layers.0.self_attn.q_norm.weight": ANY}),
             ),
+            "controlnet": (Signature({"control_layers.0.attention_norm1.weight": (3840,)}),),
             "lora": (Signature({"layers_*_attention_to_q": (None, 3840)}),),
         },
         # The base model shifts its noise levels twice as far as Turbo does.

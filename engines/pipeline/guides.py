@@ -50,7 +50,7 @@ class Guides:
             path = ctx.files.get(f"{CONTROLNET}{use.file}")
             net = self.nets.get(use.file, path, self._kind, denoiser, self._device, self._dtype)  # pyright: ignore
             picture = control_picture(use, f"controls.{place}", one_pass, pictures, ctx)
-            shown = self._kind.shown(pipe, as_tensor(picture, self._device, net.dtype))  # pyright: ignore
+            shown = self._kind.shown(pipe, as_tensor(picture, self._device, net.dtype), net)  # pyright: ignore
             found.append(Control(net, shown, use.weight, use.start, use.end))
         self.nets.forget_beyond(len({use.file for _place, use in uses}))
         return found

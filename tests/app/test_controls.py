@@ -19,6 +19,7 @@ from app.resolve import resolve
 from app.validate import validate
 from app.validate_guides import check_guides
 from engines.api import CONTROLNET, GenerationRequest, Kind, ModelRecord, UserError, family
+from tests.engines.identify.headers import fixture, write_safetensors
 
 HINT = "controlnet_cond_embedding.conv_in.weight"
 WIDTHS = {"sd15": 768, "sdxl": 2048}
@@ -70,6 +71,23 @@ def test_they_are_found_and_refused_by_family(models: ModelStore, tmp_path: Path
     with pytest.raises(UserError) as caught:
         addon_files(wish(models, {"file": "cany-sd15", "image": room}), record_of("sd15"), models)
     assert (caught.value.code, caught.value.params["nearest"][0]) == ("controlnet-unknown", "canny-sd15")
+
+
+@pytest.mark.parametrize("made_for", ["flux", "sd3", "qwen-image", "z-image"])
+def test_those_for_transformers_are_told_apart_by_their_headers(tmp_path: Path, made_for: str) -> None:
+    """The headers are those of real files, without the weights."""
+    write_safetensors(tmp_path / "controlnet" / "net.safetensors", fixture(f"{made_for}-controlnet"))
+    models = ModelStore((STARTER, tmp_path))
+    Image.new("RGB", (40, 30), "white").save(tmp_path / "room.png")
+    request = wish(models, {"file": "net", "image": str(tmp_path / "room.png")})
+    assert addon_files(request, record_of(made_for), models)
+    for other in {"flux", "sd3", "qwen-image", "sdxl"} - {made_for}:
+        with pytest.raises(UserError) as caught:
+            addon_files(request, record_of(other), models)
+        assert caught.value.code == "addon-wrong-family"
+        assert family(other).title in str(caught.value) and family(made_for).title in str(caught.value)
+    able = family(made_for).control is not None
+    assert able == (made_for != "z-image")
 
 
 def test_what_cannot_be_followed_is_refused(models: ModelStore, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ class ControlHooks:
         self._controls, self._kind, self._pipe, self._denoisers = controls, kind, pipe, denoisers
         self._steps = steps
         self._hooks: list[Any] = []
+        self._said: tuple[int, dict[str, Any]] = (-1, {})
 
     def __enter__(self) -> None:
         if self._controls and self._kind is not None:
@@ -52,18 +53,25 @@ class ControlHooks:
     ) -> None:
         for hook in self._hooks:
             hook.remove()
+        self._said = (-1, {})
 
-    def _add(self, _module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+    def _add(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
         if self._steps.skipping:
             return None
         assert self._kind is not None
+        if not self._kind.same_for_negative or self._said[0] != self._steps.calls:
+            self._said = (self._steps.calls, self._listen(self._kind, module, args, kwargs))
+        said = self._said[1]
+        return (args, {**kwargs, **said}) if said else None
+
+    def _listen(self, kind: ControlKind, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         calls = max(1, self._pipe.num_timesteps)
         said: dict[str, Any] = {}
         for each in self._controls:
             if each.weight and each.works(self._steps.calls, calls):
-                more = self._kind.say(each.net, args, kwargs, each.shown, each.weight)
+                more = kind.say(each.net, module, args, kwargs, each.shown, each.weight)
                 said = {name: _sum(said.get(name), value) for name, value in more.items()}
-        return (args, {**kwargs, **said}) if said else None
+        return said
 
 
 def _sum(before: Any, more: Any) -> Any:

@@ -58,7 +58,7 @@ def read_net(name: str, path: Path, kind: ControlKind, denoiser: Any, device: st
         raise UserError("controlnet-broken", name=name, why=_first_line(error)) from error
     try:
         net, tensors = kind.build(denoiser, tensors)
-        _check_fit(net, tensors)
+        check_fit(net, tensors)
     except EaselError:
         raise
     except Exception as error:  # the converters raise whatever they like for names that they do not find
@@ -69,7 +69,7 @@ def read_net(name: str, path: Path, kind: ControlKind, denoiser: Any, device: st
     return align(net.to(device).eval().requires_grad_(False))
 
 
-def _check_fit(net: Any, tensors: dict[str, torch.Tensor]) -> None:
+def check_fit(net: Any, tensors: dict[str, torch.Tensor]) -> None:
     """Raises `ValueError` that names the first things that differ."""
     wanted = {key: tuple(value.shape) for key, value in net.state_dict().items()}
     missing, extra = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()

@@ -6,11 +6,12 @@ a seed's noise stays its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+
+from engines.pipeline.controls.blocks import block_count, spread
 
 PASSED = (
     "timestep",
@@ -26,6 +27,8 @@ PASSED = (
 class PackedControl:
     """See `ControlKind`."""
 
+    same_for_negative = False
+
     def build(self, denoiser: Any, tensors: dict[str, torch.Tensor]) -> tuple[Any, dict[str, torch.Tensor]]:
         """The file says how many blocks there are; everything else is the transformer's own configuration."""
         from diffusers import FluxControlNetModel
@@ -35,8 +38,8 @@ class PackedControl:
         if any(name.startswith("input_hint_block") for name in tensors):
             raise ValueError("it is of the XLabs kind, and Easel does not take those yet")
         changes = {
-            "num_layers": _blocks("transformer_blocks", tensors),
-            "num_single_layers": _blocks("single_transformer_blocks", tensors),
+            "num_layers": block_count("transformer_blocks", tensors),
+            "num_single_layers": block_count("single_transformer_blocks", tensors),
             "in_channels": tensors["x_embedder.weight"].shape[1],
             "guidance_embeds": any("guidance_embedder" in name for name in tensors),
         }
@@ -44,7 +47,7 @@ class PackedControl:
             net = FluxControlNetModel.from_config({**denoiser.config, **changes})
         return net, tensors
 
-    def shown(self, pipe: Any, picture: torch.Tensor) -> torch.Tensor:
+    def shown(self, pipe: Any, picture: torch.Tensor, net: Any) -> torch.Tensor:
         """The picture as packed latents [1, places, channels]."""
         vae = pipe.vae
         seen = vae.encode((picture * 2 - 1).to(vae.dtype)).latent_dist.mode()
@@ -52,7 +55,13 @@ class PackedControl:
         return pipe._pack_latents(latents, *latents.shape).to(picture)
 
     def say(
-        self, net: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shown: torch.Tensor, weight: float
+        self,
+        net: Any,
+        denoiser: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        shown: torch.Tensor,
+        weight: float,
     ) -> dict[str, Any]:
         """What is added behind each block of the transformer."""
         hidden = kwargs["hidden_states"][..., : net.config.in_channels]
@@ -63,9 +72,6 @@ class PackedControl:
             return_dict=False,
             **{name: kwargs.get(name) for name in PASSED},
         )
-        found = {"controlnet_block_samples": blocks, "controlnet_single_block_samples": single}
-        return {name: list(value) for name, value in found.items() if value is not None}
-
-
-def _blocks(name: str, tensors: dict[str, torch.Tensor]) -> int:
-    return len({match[1] for key in tensors if (match := re.match(rf"{name}\.(\d+)\.", key))})
+        found = {"controlnet_block_samples": (blocks, denoiser.transformer_blocks)}
+        found["controlnet_single_block_samples"] = (single, denoiser.single_transformer_blocks)
+        return {name: spread(value, len(places)) for name, (value, places) in found.items() if value is not None}

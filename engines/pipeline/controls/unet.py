@@ -14,6 +14,8 @@ OWN_NAMES = "controlnet_cond_embedding.conv_in.weight"  # in files with diffuser
 class UnetControl:
     """See `ControlKind`."""
 
+    same_for_negative = False
+
     def build(self, denoiser: Any, tensors: dict[str, torch.Tensor]) -> tuple[Any, dict[str, torch.Tensor]]:
         """The UNet's own configuration says how large the network is: a ControlNet is a copy of its first half."""
         from diffusers import ControlNetModel
@@ -39,7 +41,7 @@ class UnetControl:
                 net = ControlNetModel.from_config({**net.config, "in_channels": channels})
         return net, {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
-    def shown(self, pipe: Any, picture: torch.Tensor) -> torch.Tensor:
+    def shown(self, pipe: Any, picture: torch.Tensor, net: Any) -> torch.Tensor:
         """The picture, at the size from which the network's own first layers come to the latents' size."""
         scale = SHRINK / pipe.vae_scale_factor
         if scale == 1:
@@ -47,7 +49,13 @@ class UnetControl:
         return torch.nn.functional.interpolate(picture, scale_factor=scale, mode="bilinear")
 
     def say(
-        self, net: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shown: torch.Tensor, weight: float
+        self,
+        net: Any,
+        denoiser: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        shown: torch.Tensor,
+        weight: float,
     ) -> dict[str, Any]:
         """Residuals of the UNet's way down and of its middle."""
         sample, timestep = args[0], args[1]
