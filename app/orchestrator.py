@@ -262,6 +262,8 @@ class Orchestrator:
         with self._wake:
             self._tokens.pop(job.id, None)
         self._set(job.id, state)
+        if isinstance(state, Interrupted) and not self._closing:
+            self._pool.warm_up()  # the next engine imports its libraries while the person reads why this one died
 
     def _outcome(self, job: Job) -> JobState:
         try:

@@ -8,19 +8,22 @@ import multiprocessing.process
 import signal
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import connection
 from pathlib import Path
 
 from engines.errors import Cancelled, InternalError, ResourceError
 from engines.interface import RunContext
 from engines.records import ModelRecord
-from engines.types import Artifact, GenerationRequest, GenerationResult, Progress
+from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage
 from engines.worker import child
 from engines.worker.protocol import Cancel, Exit, Finished, Ready, Run, Warm
 
 log = logging.getLogger(__name__)
 
 GRACE = 5.0  # seconds between the wish to stop and the kill, when the engine does not come to a place where it looks
+PATIENCE = 0.3  # seconds after which a Stop during imports and loading is not waited for: they may be inside a library for long
 POLL = 0.05  # seconds; how late a Stop may be noticed here
 
 
@@ -33,6 +36,7 @@ class WorkerEngine:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: connection.Connection | None = None
         self._lock = threading.Lock()
+        self._owed_since: float | None = None  # when a run was left whose last word is still to come
 
     @property
     def pid(self) -> int | None:
@@ -47,6 +51,7 @@ class WorkerEngine:
         """See `EngineInterface.generate`. A dead worker raises `ResourceError("engine-died")` with the cause."""
         assert self._record is not None, "load comes before generate"
         with self._lock:
+            self._collect(ctx)
             self._start()
             self._send(_run_message(self._record, request, ctx))
             try:
@@ -70,7 +75,7 @@ class WorkerEngine:
     def unload(self) -> None:
         """End the worker: the one sure way to get all memory back."""
         process, pipe = self._process, self._pipe
-        self._process = self._pipe = None
+        self._process = self._pipe = self._owed_since = None
         if process is None or pipe is None:
             return
         try:
@@ -107,7 +112,7 @@ class WorkerEngine:
 
         Otherwise the next run would take this one's last words for its own.
         """
-        if self.pid is None or self._pipe is None:
+        if self.pid is None or self._pipe is None or self._owed_since is not None:
             return
         quiet, deadline = RunContext(staging=Path()), time.monotonic() + self._grace
         self._send(Cancel())
@@ -116,14 +121,35 @@ class WorkerEngine:
                 return
         self.kill()
 
+    def _collect(self, ctx: RunContext) -> None:
+        """Before the next run: the last word of one that was left while its model loaded; without it the worker goes."""
+        quiet = RunContext(staging=Path())
+        while self._owed_since is not None and self.pid is not None:
+            assert self._pipe is not None
+            ctx.check_cancelled()
+            if time.monotonic() - self._owed_since > self._grace:
+                log.warning("worker killed why=no answer to Stop in %.1f s", self._grace)
+                self.kill()
+            elif self._pipe.poll(POLL) and self._receive(quiet) is not None:
+                self._owed_since = None
+
     def _follow(self, ctx: RunContext) -> Finished:
-        """Pass reports on until the run is finished; turn Stop into Cancel, and Cancel into a kill when it is ignored."""
+        """Pass reports on until the run is finished; turn Stop into Cancel, and Cancel into a kill when it is ignored.
+
+        Before the first step there is nothing to wait for: the job is over at once, and the worker, which keeps what it has
+        imported, says its last word when it comes out of the library that it is in.
+        """
         assert self._pipe is not None
         asked_at = 0.0
+        loading = _Loading()
+        ctx = replace(ctx, on_progress=loading.watching(ctx.on_progress))
         while True:
             if ctx.token.cancelled and not asked_at:
                 asked_at = time.monotonic()
                 self._send(Cancel())
+            if asked_at and loading.now and time.monotonic() - asked_at > PATIENCE:
+                self._owed_since = asked_at
+                raise Cancelled()
             if asked_at and time.monotonic() - asked_at > self._grace:
                 log.warning("worker killed why=no answer to Stop in %.1f s", self._grace)
                 self.kill()
@@ -163,6 +189,22 @@ class WorkerEngine:
         code = self._process.exitcode
         self.unload()
         return ResourceError("engine-died", cause=cause_of_death(code), log=self._log_file.name)
+
+
+class _Loading:
+    """Whether a run is still at its imports or loads its model."""
+
+    def __init__(self) -> None:
+        self.now = True
+
+    def watching(self, tell: Callable[[Progress], None]) -> Callable[[Progress], None]:
+        """`tell`, seen from here."""
+
+        def told(progress: Progress) -> None:
+            self.now = progress.stage is Stage.LOAD
+            tell(progress)
+
+        return told
 
 
 def cause_of_death(exit_code: int | None) -> str:

@@ -108,6 +108,37 @@ def test_an_engine_that_ignores_stop_is_killed(
     assert worker.pid is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("wakes", [True, False])
+def test_stop_while_a_model_loads_is_answered_at_once(
+    tiny_models: Models, tiny_request: Requests, context: Contexts, tmp_path: Path, wakes: bool
+) -> None:
+    """An engine inside a library hears nothing. It is not waited for, and keeps what it has imported if it wakes up."""
+    worker = WorkerEngine(tmp_path / "engine.log", grace=60.0 if wakes else 0.5)
+    token = CancelToken()
+    frozen: list[int] = []
+
+    def freeze(progress: Progress) -> None:
+        if progress.stage is Stage.LOAD and worker.pid:
+            os.kill(worker.pid, signal.SIGSTOP)
+            frozen.append(worker.pid)
+            token.cancel()
+
+    ctx = context(token=token, on_progress=freeze)
+    worker.load(tiny_models["sd15"], ctx)
+    with pytest.raises(Cancelled):  # it would hang here for as long as the engine is frozen
+        worker.generate(tiny_request("sd15", steps=100), ctx)
+    assert worker.pid == frozen[0], "it lives"
+    if wakes:
+        os.kill(frozen[0], signal.SIGCONT)
+    made: list[Artifact] = []
+    done = worker.generate(tiny_request("sd15"), context("next", on_artifact=made.append))
+    assert [each.path for each in done.artifacts] == [each.path for each in made], "its own answer, not the old one"
+    assert len(made) == 1 and made[0].path.parent.name == "next"
+    assert (worker.pid == frozen[0]) is wakes
+    worker.unload()
+
+
 PARENT = """
 import sys
 from pathlib import Path
