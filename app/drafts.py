@@ -17,7 +17,7 @@ from app.models import ModelStore
 from app.presets import PresetStore
 from app.resolve import Resolved, resolve
 from app.validate_passes import OPTION_TASKS
-from app.wishes import Quality, Shape, grown_size, size_for, steps_for
+from app.wishes import Quality, Shape, grown_size, quality_values, size_for
 from engines.api import EaselError, GenerationRequest, Limits, Task, UserError, family_of, picture_size
 
 log = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ class DraftResolver:
         picture = self._picture(draft)
         size = self._size(draft, request, limits, picture)
         values = {
-            "steps": steps_for(draft.quality, request.steps, limits.max_steps),
+            **quality_values(draft.quality, request, found),
             "width": size[0],
             "height": size[1],
         }

@@ -40,12 +40,21 @@ def readable(settings: Mapping[str, str]) -> dict[str, Any]:
         if key not in settings:
             continue
         try:
-            values[name] = read(settings[key])
+            _put(values, name, read(settings[key]))
         except (ValueError, EaselError):
             log.info("a setting of the file cannot be used key=%s", key)
     _schedule_in_sampler(settings, values)
     _distilled(settings, values)
     return values
+
+
+def _put(values: dict[str, Any], name: str, value: Any) -> None:
+    """Under its name, or with a dot in it as a part of the field before the dot."""
+    field, _dot, part = name.partition(".")
+    if part:
+        values.setdefault(field, {})[part] = value
+    else:
+        values[name] = value
 
 
 def _schedule_in_sampler(settings: Mapping[str, str], values: dict[str, Any]) -> None:
@@ -97,4 +106,8 @@ INFOTEXT_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "Denoising strength": ("strength", float),
     "Clip skip": ("clip_skip", int),
     "Emphasis": ("emphasis", str),
+    "Cache every": ("shortcuts.every", int),
+    "Cache change": ("shortcuts.change", float),
+    "Skip Early CFG": ("shortcuts.guided_from", float),
+    "Guidance until": ("shortcuts.guided_to", float),
 }

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from engines.api import EngineFamily, GenerationRequest, Task, UserError, check_upscaler, is_upscaler_model
+from engines.api import (
+    EngineFamily,
+    GenerationRequest,
+    Shortcuts,
+    Task,
+    UserError,
+    check_upscaler,
+    families,
+    is_upscaler_model,
+)
 
 PLAIN = "plain"  # latents that lie in space: they can be enlarged and mixed as they are
 UPSCALED_LIMIT = 64_000_000  # pixels; the largest picture that Easel opens again
@@ -23,6 +32,8 @@ def check_passes(request: GenerationRequest, family: EngineFamily) -> None:
         _check_can_redraw(family)
         if family.latent.layout != PLAIN:
             raise UserError("soft-inpaint-not-for-model")
+    if request.shortcuts is not None:
+        _check_shortcuts(request.shortcuts, family)
     if request.hires is not None:
         _check_hires(request, family)
     if request.outpaint is not None:
@@ -38,6 +49,15 @@ def _check_places(request: GenerationRequest) -> None:
             raise UserError(
                 "option-not-for-task", option=name, task=str(request.task), tasks=[str(each) for each in tasks]
             )
+
+
+def _check_shortcuts(wish: Shortcuts, family: EngineFamily) -> None:
+    if wish.reuses and family.cache is None:
+        able = [each.title for each in families() if each.cache is not None]
+        raise UserError("cache-not-for-model", family=family.title, families=able)
+    if wish.shortens_guidance and not family.guidance.together:
+        able = [each.title for each in families() if each.guidance.together]
+        raise UserError("guidance-interval-not-for-model", family=family.title, families=able)
 
 
 def _check_hires(request: GenerationRequest, family: EngineFamily) -> None:

@@ -1,11 +1,12 @@
-"""Plain wishes in numbers: a shape becomes width and height, a quality becomes steps. Pure functions."""
+"""Plain wishes in numbers: a shape becomes width and height, a quality becomes steps and shortcuts. Pure functions."""
 
 from __future__ import annotations
 
 import math
 from enum import StrEnum
+from typing import Any
 
-from engines.api import GenerationRequest, Limits, Outpaint, UserError, family
+from engines.api import EngineFamily, GenerationRequest, Limits, Outpaint, Shortcuts, UserError, family
 
 
 class Shape(StrEnum):
@@ -29,16 +30,40 @@ class Quality(StrEnum):
 
 # Width over height. Rounded to 64 pixels, they give the sizes that the common models were trained on.
 RATIOS = {Shape.SQUARE: 1.0, Shape.PORTRAIT: 3 / 4, Shape.LANDSCAPE: 4 / 3, Shape.WIDE: 16 / 9}
-# Steps in parts of what the model or the preset asks for.
+# Steps in parts of what the model or the preset asks for; for drafts where each step is quicker, and where none is.
 EFFORT = {Quality.DRAFT: 0.4, Quality.NORMAL: 1.0, Quality.BEST: 1.6}
+QUICK_EFFORT = 0.6
 FEWEST = 4  # steps; below it a draft says nothing about the picture (models made for fewer keep their own number)
+# What drafts leave out of their steps; models made for so few steps that each one counts are not shortened.
+DRAFT_SHORTCUTS = Shortcuts(every=3, change=0.4, guided_to=0.7)
+EACH_COUNTS = 10
+TRANSFORMERS = "first-block"  # the cache that looks at how much changes
 COARSE = 64  # pixels: models are trained on multiples of it
 COARSE_FROM = 384  # pixels a side; smaller models have no room for such coarse steps
 
 
-def steps_for(quality: Quality, usual: int, most: int) -> int:
-    """Steps for a quality, where `usual` is what model and preset ask for and `most` the family's limit."""
-    return min(most, max(round(usual * EFFORT[quality]), min(usual, FEWEST)))
+def quality_values(quality: Quality, usual: GenerationRequest, family: EngineFamily) -> dict[str, Any]:
+    """Fields of the request for a quality, where `usual` is what model and preset ask for: steps, and what they leave out."""
+    effort, shortcuts = EFFORT[quality], None
+    if quality is Quality.DRAFT and (shortcuts := _draft_shortcuts(usual, family)) is not None:
+        effort = QUICK_EFFORT if shortcuts.reuses else effort
+    steps = max(round(usual.steps * effort), min(usual.steps, FEWEST))
+    values: dict[str, Any] = {"steps": min(family.limits.max_steps, steps)}
+    return {**values, "shortcuts": shortcuts.model_dump()} if shortcuts is not None else values
+
+
+def _draft_shortcuts(usual: GenerationRequest, family: EngineFamily) -> Shortcuts | None:
+    """Those of a draft that the family can take."""
+    if usual.steps * QUICK_EFFORT < EACH_COUNTS:
+        return None
+    guided = family.guidance.together and family.guidance.guided(usual.guidance)
+    wished = {
+        "every": DRAFT_SHORTCUTS.every if family.cache is not None else 1,
+        "change": DRAFT_SHORTCUTS.change if family.cache == TRANSFORMERS else 1.0,
+        "guided_to": DRAFT_SHORTCUTS.guided_to if guided else 1.0,
+    }
+    found = Shortcuts(**wished)
+    return found if found.reuses or found.shortens_guidance else None
 
 
 def size_for(

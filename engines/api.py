@@ -45,6 +45,7 @@ from engines.options import (
     LoraUse,
     Masking,
     Outpaint,
+    Shortcuts,
     Tiles,
 )
 from engines.part_sizes import part_sizes as _part_sizes
@@ -66,6 +67,7 @@ from engines.records import ModelHeader, ModelRecord
 from engines.registry import REGISTRY
 from engines.samplers import REGISTRY as SAMPLER_REGISTRY
 from engines.samplers import default_schedule, sampler_rows
+from engines.shortcuts import work_share
 from engines.tokenizers import TOKENIZERS
 from engines.types import (
     GUIDE_FIELDS,
@@ -151,6 +153,7 @@ __all__ = [
     "Progress",
     "ResourceError",
     "RunContext",
+    "Shortcuts",
     "Stage",
     "Task",
     "Tiles",
@@ -215,6 +218,7 @@ __all__ = [
     "used_loras",
     "video_facts",
     "with_demand",
+    "work_share",
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engines.family import EngineFamily
 from engines.plan import Demand, ModelSizes
 from engines.prompt import used_loras
+from engines.shortcuts import work_share
 from engines.types import GenerationRequest, Task
 
 USUAL_TILE = 1024  # pixels a side at most, where the request leaves the tiles of an upscaled picture to the model
@@ -23,6 +24,7 @@ def demand_of(request: GenerationRequest, family: EngineFamily, more_files: bool
         steps=request.steps_run,
         count=request.count,
         swappable=not more_files and not used_loras(request),
+        share=work_share(request, family),
     )
 
 
@@ -35,7 +37,7 @@ def operations(sizes: ModelSizes, family: EngineFamily, demand: Demand) -> float
     """Multiplications and additions of all denoising: two for each parameter, token, pass, step and picture."""
     drawing = max((sizes.parts[name].parameters for name in sizes.group("denoisers")), default=0)
     tokens = demand.pixels * demand.frames / family.memory.pixels_per_token
-    return 2.0 * drawing * tokens * demand.passes * demand.steps * demand.count
+    return 2.0 * drawing * tokens * demand.passes * demand.steps * demand.share * demand.count
 
 
 def _largest(request: GenerationRequest, family: EngineFamily) -> tuple[int, int]:

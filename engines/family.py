@@ -65,11 +65,16 @@ class GuidanceKind(StrEnum):
 
 @dataclass(frozen=True)
 class Guidance:
-    """How the family takes guidance: the pipelines' argument for it, and the value at and below which it is off."""
+    """How the family takes guidance: the pipelines' argument for it, and the value at and below which it is off.
+
+    `together` says that both passes of a step are one call of the denoiser, the negative prompt's first: some steps can
+    then do without it.
+    """
 
     kind: GuidanceKind = GuidanceKind.CLASSIFIER_FREE
     argument: str | None = "guidance_scale"
     off: float = 1.0
+    together: bool = False
 
     def guided(self, scale: float) -> bool:
         """Whether the model runs a second time for the negative prompt at this `scale`."""
@@ -218,6 +223,8 @@ class EngineFamily:
     `control` is a key of `engines.pipeline.controls`: how ControlNets are made for the denoiser; None where it takes none.
     `ip_adapters` says whether the denoiser is a UNet that takes IP-Adapters.
 
+    `cache` is a key of `engines.pipeline.shortcuts`: how steps use again what the denoiser said before; None where they cannot.
+
     `video` are the rules of a family that makes videos. `part_modules` names the module of classes of parts that are not
     where such classes usually are.
 
@@ -241,6 +248,7 @@ class EngineFamily:
     memory: MemoryFigures
     tiny: TinyProfile
     control: str | None = None
+    cache: str | None = None
     ip_adapters: bool = False
     engine: str = "engines.pipeline.engine:DiffusersEngine"
     guidance: Guidance = Guidance()

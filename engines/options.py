@@ -97,3 +97,34 @@ class Tiles(Option):
 
     side: int = Field(default=0, ge=0, le=4096, description="pixels a tile; 0 for what the model was made for")
     overlap: int = Field(default=64, ge=0, le=1024, description="pixels that neighbours share; they are faded over")
+
+
+class Shortcuts(Option):
+    """Work that is left out of the steps: sooner done, and a slightly different picture. Without it nothing is left out."""
+
+    every: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        description="run the denoiser in full every so many steps, and use again what its deep layers said; 1 for always",
+    )
+    change: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="transformers: run it in full, too, where its first block changed by more than this share",
+    )
+    guided_from: float = Field(
+        default=0.0, ge=0, le=1, description="the share of the steps before which guidance is off"
+    )
+    guided_to: float = Field(default=1.0, ge=0, le=1, description="the share of the steps after which guidance is off")
+
+    @property
+    def reuses(self) -> bool:
+        """Whether any step uses again what an earlier one said."""
+        return self.every > 1
+
+    @property
+    def shortens_guidance(self) -> bool:
+        """Whether some steps are without guidance."""
+        return self.guided_from > 0 or self.guided_to < 1

@@ -60,8 +60,8 @@ class ModelSizes:
 class Demand:
     """What a request asks for, as far as memory and time go: pixels a side, frames, pictures together, passes of a step.
 
-    `steps` are all steps of one picture; `swappable` is false for a wish whose parts cannot come and go (LoRAs are put
-    into a part once and would be lost with it).
+    `steps` are all steps of one picture, `share` the part of their work that is done; `swappable` is false for a wish whose
+    parts cannot come and go (LoRAs are put into a part once and would be lost with it).
     """
 
     width: int
@@ -72,6 +72,7 @@ class Demand:
     steps: int = 1
     count: int = 1
     swappable: bool = True
+    share: float = 1.0
 
     @property
     def pixels(self) -> int:

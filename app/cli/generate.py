@@ -22,6 +22,9 @@ ModelName = Annotated[str | None, typer.Option("--model", help="A model; `easel 
 TaskName = Annotated[str | None, typer.Option("--task", help="What is made of what; told by the pictures given.")]
 Sampler = Annotated[str | None, typer.Option("--sampler", help="The sampler; `easel samplers list` shows them.")]
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="The noise schedule.")]
+QualityName = Annotated[
+    str | None, typer.Option("--quality", help="draft, normal or best: how much work goes into the steps.")
+]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; repeatable.")]
 InitImage = Annotated[Path | None, typer.Option("--init-image", help="The picture to start from.")]
 LastImage = Annotated[Path | None, typer.Option("--last-image", help="The picture that a video ends with.")]
@@ -79,6 +82,7 @@ def generate(
     task: TaskName = None,
     sampler: Sampler = None,
     scheduler: Scheduler = None,
+    quality: QualityName = None,
     settings: Sets = None,
     loras: Loras = None,
     controls: Controls = None,
@@ -121,6 +125,8 @@ def generate(
     values = formats(file_format, place) | values
     if seconds is not None:
         values["seconds"] = seconds
+    if quality is not None:
+        values["quality"] = quality
     lines = None
     if prompts_file is not None:
         from app.many.prompts_file import read_prompts
@@ -173,7 +179,7 @@ def resolve_wishes(
         values = values | _task_of(values)
     name = preset if preset is not None or replayed is not None else services.settings.preset
     chosen = services.presets.get(name) if name else None
-    seconds = values.pop("seconds", None)
+    seconds, quality = values.pop("seconds", None), values.pop("quality", None)
     wish: dict[str, Any] = {
         "models": services.models,
         "preset": chosen,
@@ -183,11 +189,25 @@ def resolve_wishes(
         "usual": services.settings.usual_values(),
     }
     resolved = resolve(**wish, values=values)
+    if quality is not None:
+        values = {**_quality(str(quality), resolved), **values}
+        resolved = resolve(**wish, values=values)
     if seconds is not None:
         resolved = resolve(**wish, values={**values, **_frames(float(seconds), resolved)})
     if needs_words(resolved) and "prompt" not in values and replayed is None:
         raise UserError("prompt-needed")
     return resolved
+
+
+def _quality(name: str, resolved: Resolved) -> dict[str, Any]:
+    from app.wishes import Quality, quality_values
+    from engines.api import UserError, family_of
+
+    try:
+        level = Quality(name.strip().lower())
+    except ValueError as error:
+        raise UserError("quality-unknown", name=name, known=", ".join(Quality)) from error
+    return quality_values(level, resolved.request, family_of(resolved.record))
 
 
 def _with_styles(services: Services, values: dict[str, Any], styles: list[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from app.ui.words import Words
 from app.wishes import Shape
-from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, Task, VideoFormat
+from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, Task, VideoFormat, work_share
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,23 @@ def said(situation: Situation, words: Words) -> str:
     if request.task is Task.EXTEND_VIDEO:
         lines.append(words("video.said.extend" if rules.goes_on_from > 1 else "video.said.extend-picture"))
     return f'<p class="said" role="status">{html.escape(" ".join(lines))}</p>'
+
+
+def quality_said(situation: Situation, words: Words) -> str:
+    """What the chosen quality comes to: steps, and what they leave out."""
+    request = situation.request
+    if request.task is Task.UPSCALE:
+        return ""
+    parts = [words("quality.said.steps", steps=request.steps)]
+    share = round(100 * work_share(request, situation.family))
+    if (wish := request.shortcuts) is not None and share < 100:
+        if wish.reuses:
+            parts.append(words("quality.said.every", every=wish.every))
+        if wish.shortens_guidance:
+            bounds = {"start": round(100 * wish.guided_from), "end": round(100 * wish.guided_to)}
+            parts.append(words("quality.said.guidance", **bounds))
+        parts.append(words("quality.said.share", share=share))
+    return ", ".join(parts) + "."
 
 
 def player(reference: str) -> str:

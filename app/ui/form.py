@@ -23,7 +23,7 @@ from app.jobs import Job
 from app.remedies import remedies
 from app.services import Services
 from app.ui import painting
-from app.ui.controls import CONTROLS, Length, Situation, player, said
+from app.ui.controls import CONTROLS, Length, Situation, player, quality_said, said
 from app.ui.estimate import EstimateLine
 from app.ui.guides import GuideControls
 from app.ui.html import mount
@@ -360,7 +360,7 @@ class GenerationForm:
                 shown = self._resolved(draft)
                 draft = draft.with_shape(Shape(value), (shown.request.width, shown.request.height))
             case "quality":
-                draft = draft.with_value("steps", None).with_(quality=Quality(value))
+                draft = draft.with_value("steps", None).with_value("shortcuts", None).with_(quality=Quality(value))
             case _:
                 draft = draft.with_(model=value or "", values={})
         self._keep(draft)
@@ -507,7 +507,7 @@ class GenerationForm:
             self.canvas: self._canvas_update(draft, pictures),
             **self._film_updates(draft, found, pictures),
             self.shape: gr.update(choices=self._shapes(draft), value=str(draft.shape)),
-            self.quality: gr.update(value=str(draft.quality)),
+            self.quality: gr.update(value=str(draft.quality), info=quality_said(situation, self._words)),
             self.model: gr.update(choices=models, value=resolved.record.id),
             **self._control_updates(situation),
             self.styles.component: self.styles.update(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from engines.family import (
     Detection,
     EngineFamily,
+    Guidance,
     LatentFormat,
     Limits,
     MemoryFigures,
@@ -149,6 +150,8 @@ FAMILY = EngineFamily(
     ),
     tiny=_tiny("CogVideoXPipeline", 4),
     denoiser="transformer",
+    cache="first-block",
+    guidance=Guidance(together=True),
     text=TextRules(returns=(), tokens=226),
     engine="engines.pipeline.video_engine:VideoEngine",
     # What the models were trained with, whatever the saved scheduler is.

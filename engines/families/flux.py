@@ -165,6 +165,7 @@ FAMILY = EngineFamily(
     ),
     tiny=_tiny("FluxPipeline"),
     denoiser="transformer",
+    cache="first-block",
     control="packed",
     guidance=Guidance(GuidanceKind.EMBEDDED),
     text=TextRules(WORDS, Negative.NONE, {"max_sequence_length": 512}, tokens=511, tokenizer="tokenizer_2"),

@@ -126,6 +126,7 @@ FAMILY = EngineFamily(
     ),
     tiny=_tiny("HunyuanVideoPipeline", {"guidance_embeds": True}),
     denoiser="transformer",
+    cache="first-block",
     text=TextRules(returns=(), tokens=256, negative=Negative.NONE),
     engine="engines.pipeline.video_engine:VideoEngine",
     guidance=Guidance(kind=GuidanceKind.EMBEDDED),

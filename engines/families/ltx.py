@@ -11,6 +11,7 @@ from dataclasses import replace
 from engines.family import (
     Detection,
     EngineFamily,
+    Guidance,
     LatentFormat,
     Limits,
     MemoryFigures,
@@ -178,6 +179,8 @@ FAMILY = EngineFamily(
     ),
     tiny=TINY,
     denoiser="transformer",
+    cache="first-block",
+    guidance=Guidance(together=True),
     text=TextRules(returns=(), tokens=128),
     engine="engines.pipeline.video_engine:VideoEngine",
     call_arguments={"decode_timestep": 0.05, "decode_noise_scale": 0.025},

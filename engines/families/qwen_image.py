@@ -75,7 +75,7 @@ def _tiny(pipeline_class: str, *, sees: bool = False) -> TinyProfile:
                 "patch_size": 2,
                 "in_channels": 64,
                 "out_channels": 16,
-                "num_layers": 1,
+                "num_layers": 2,
                 "attention_head_dim": 16,
                 "num_attention_heads": 2,
                 "joint_attention_dim": 16,
@@ -164,6 +164,7 @@ FAMILY = EngineFamily(
     tiny=_tiny("QwenImagePipeline"),
     denoiser="transformer",
     control="packed-frame",
+    cache="first-block",
     guidance=Guidance(argument="true_cfg_scale"),
     text=_rules(),
     changes={

@@ -180,6 +180,7 @@ FAMILY = EngineFamily(
     ),
     tiny=_tiny("SanaPipeline", SCHEDULER),
     denoiser="transformer",
+    guidance=Guidance(together=True),
     # Any size is made as it is asked for; and words come as numbers, so that the empty default must not come beside them.
     call_arguments={"use_resolution_binning": False, "negative_prompt": None},
     text=TextRules(

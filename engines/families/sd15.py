@@ -9,6 +9,7 @@ from engines.detection import ANY
 from engines.family import (
     Detection,
     EngineFamily,
+    Guidance,
     LatentFormat,
     Limits,
     MemoryFigures,
@@ -137,6 +138,8 @@ FAMILY = EngineFamily(
     tiny=_tiny(4),
     denoiser="unet",
     control="unet",
+    cache="deep",
+    guidance=Guidance(together=True),
     ip_adapters=True,
     text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),
     changes={

@@ -8,6 +8,7 @@ from __future__ import annotations
 from engines.family import (
     Detection,
     EngineFamily,
+    Guidance,
     LatentFormat,
     Limits,
     MemoryFigures,
@@ -147,6 +148,8 @@ FAMILY = EngineFamily(
     tiny=_tiny(4),
     denoiser="unet",
     control="unet",
+    cache="deep",
+    guidance=Guidance(together=True),
     text=TextRules(returns=("prompt_embeds", "negative_prompt_embeds"), weights=True),
     changes={
         "base": {"defaults": {"width": 512, "height": 512}},

@@ -9,6 +9,7 @@ from engines.detection import ANY
 from engines.family import (
     Detection,
     EngineFamily,
+    Guidance,
     LatentFormat,
     Limits,
     MemoryFigures,
@@ -146,6 +147,7 @@ FAMILY = EngineFamily(
     tiny=TINY,
     denoiser="transformer",
     control="joint",
+    guidance=Guidance(together=True),
     text=TextRules(
         returns=(
             "prompt_embeds",

@@ -261,6 +261,7 @@ FAMILY = EngineFamily(
     ),
     tiny=TINY,
     denoiser="transformer",
+    cache="first-block",
     second_denoiser="transformer_2",
     optional_parts=frozenset({"transformer_2", "image_encoder", "image_processor"}),
     options=("boundary_ratio", "expand_timesteps"),

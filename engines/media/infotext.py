@@ -39,6 +39,7 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
         "Clip skip": request.clip_skip if request.clip_skip > 1 else None,
         "Emphasis": str(request.emphasis) if request.emphasis is not Emphasis.ORIGINAL else None,
         **_passes(request),
+        **_shortcuts(request),
         **_controls(request),
         **_looks(request),
         "Lora hashes": lora_hashes(record),
@@ -108,6 +109,19 @@ def _passes(request: GenerationRequest) -> dict[str, object]:
         found["Postprocess upscale to"] = f"{request.width}x{request.height}"
         found["Postprocess upscaler"] = request.upscaler
     return found
+
+
+def _shortcuts(request: GenerationRequest) -> dict[str, object]:
+    """What was left out of the steps. A1111 has a name for guidance that begins later, for nothing else of it."""
+    wish = request.shortcuts
+    if wish is None:
+        return {}
+    return {
+        "Cache every": wish.every if wish.reuses else None,
+        "Cache change": _number(wish.change) if wish.reuses and wish.change < 1 else None,
+        "Skip Early CFG": _number(wish.guided_from) if wish.guided_from > 0 else None,
+        "Guidance until": _number(wish.guided_to) if wish.guided_to < 1 else None,
+    }
 
 
 def _controls(request: GenerationRequest) -> dict[str, str]:

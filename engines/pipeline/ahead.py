@@ -17,6 +17,7 @@ from engines.pipeline.checkpoint import Checkpoint
 from engines.pipeline.encode import Conditions
 from engines.pipeline.preview import See
 from engines.pipeline.rescue import check_latents
+from engines.pipeline.shortcuts import ShortcutHooks
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
 from engines.types import GenerationRequest, Task
@@ -56,7 +57,7 @@ def denoise_together(
     )
     arguments = {**conditions.arguments, **call_arguments(pipe, family, group[0], ())}
     words = WordTurns(conditions, denoisers, hooks, getattr(pipe.scheduler, "order", 1))
-    with hooks, words, controls(hooks):
+    with ShortcutHooks(group[0], family, denoisers, hooks), hooks, words, controls(hooks):
         latents = pipe(
             **arguments,
             num_images_per_prompt=len(group),

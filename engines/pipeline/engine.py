@@ -33,6 +33,7 @@ from engines.pipeline.passes import Pass, Plan, make_plan
 from engines.pipeline.passes.soft import SoftBlend
 from engines.pipeline.preview import Previewer
 from engines.pipeline.rescue import RESCUED, check_latents, in_float32, note_of, short_parts
+from engines.pipeline.shortcuts import ShortcutHooks
 from engines.pipeline.spent import Spent
 from engines.pipeline.steps import StepHooks
 from engines.pipeline.turns import WordTurns
@@ -302,7 +303,8 @@ class DiffusersEngine:
         soft = SoftBlend(one_pass.soft_mask) if one_pass.soft_mask is not None else None
         hooks = StepHooks(pipe, self._denoisers, generator, ctx, start, images, see, *steps, soft)
         words = WordTurns(encoding, self._denoisers, hooks, getattr(pipe.scheduler, "order", 1))
-        with hooks, words, self._controls(pipe, one_pass, pictures, hooks, ctx):
+        shortcuts = ShortcutHooks(one_pass.request, self.family, self._denoisers, hooks)
+        with shortcuts, hooks, words, self._controls(pipe, one_pass, pictures, hooks, ctx):
             latents = pipe(**arguments, generator=generator, output_type="latent", return_dict=False)[0]
         check_latents(latents, hooks.calls)
         hooks.checkpoint(latents, denoised=True).save(ctx.checkpoint)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -53,6 +53,7 @@ class StepHooks:
         self._last_preview = 0.0  # the first step shows something: whoever waits sees that it goes on
         self._last_checkpoint = time.monotonic()
         self.calls = 0
+        self.rests: Callable[[int], bool] = lambda _calls: True  # whether a checkpoint can be taken after so many calls
 
     def __enter__(self) -> StepHooks:
         # wraps() keeps the signature: pipelines inspect it to decide whether to pass `generator` and `eta`.
@@ -94,6 +95,11 @@ class StepHooks:
         return result
 
     @property
+    def all_calls(self) -> int:
+        """Sampler calls of the whole run; the pipeline knows it before the first."""
+        return self._pipe.num_timesteps
+
+    @property
     def skipping(self) -> bool:
         """Whether what the denoiser says next goes nowhere, because a resumed run has not reached its checkpoint."""
         return self.calls < self._start.calls
@@ -122,7 +128,7 @@ class StepHooks:
         # Not after the last call: the finished latents are kept in a moment, and a pipeline may go on from something that
         # only the call itself gives (Sana Sprint takes its second output).
         due = time.monotonic() - self._last_checkpoint >= self._ctx.checkpoint_every
-        if due and self.calls < self._pipe.num_timesteps:
+        if due and self.calls < self._pipe.num_timesteps and self.rests(self.calls):
             self.checkpoint(latents).save(self._ctx.checkpoint)
             self._last_checkpoint = time.monotonic()
         self._report(latents)

@@ -25,6 +25,7 @@ from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpo
 from engines.pipeline.decode import AS_PLANNED
 from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
 from engines.pipeline.rescue import RESCUED, check_latents, in_float32, note_of, short_parts
+from engines.pipeline.shortcuts import ShortcutHooks
 from engines.pipeline.spent import Spent
 from engines.pipeline.video_arguments import video_arguments
 from engines.pipeline.video_capture import capture_decoder_input, finished_checkpoint, from_checkpoint
@@ -158,20 +159,19 @@ class VideoEngine:
         pipe = self._pipeline(request)
         arguments = video_arguments(pipe, self.family, request, ctx)
         started = time.perf_counter()
-        with (
-            VideoSteps(
-                pipe,
-                self._denoisers(pipe),
-                [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)],
-                lambda: self._scheduler(request),
-                generator,
-                ctx,
-                start,
-                videos,
-                lambda latents, step: self._preview(latents, step, index, request, ctx),
-            ) as steps,
-            capture_decoder_input(pipe.vae) as taken,
-        ):
+        steps = VideoSteps(
+            pipe,
+            self._denoisers(pipe),
+            [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)],
+            lambda: self._scheduler(request),
+            generator,
+            ctx,
+            start,
+            videos,
+            lambda latents, step: self._preview(latents, step, index, request, ctx),
+        )
+        shortcuts = ShortcutHooks(request, self.family, self._denoisers(pipe), steps)
+        with shortcuts, steps, capture_decoder_input(pipe.vae) as taken:
             begin_peak()
             seconds.stage = Stage.DENOISE  # the words are read inside
             made = pipe(**arguments, generator=generator, output_type="pt", return_dict=False)

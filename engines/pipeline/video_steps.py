@@ -53,6 +53,7 @@ class VideoSteps:
         self._last_preview = 0.0  # the first step shows something
         self._last_checkpoint = time.monotonic()
         self.calls = 0
+        self.rests: Callable[[int], bool] = lambda _calls: True  # whether a checkpoint can be taken after so many calls
         self.began: float | None = None
 
     def __enter__(self) -> VideoSteps:
@@ -159,18 +160,20 @@ class VideoSteps:
 
     def _after(self, latents: torch.Tensor) -> None:
         due = time.monotonic() - self._last_checkpoint >= self._ctx.checkpoint_every
-        if due and self.calls < self._total:  # after the last call the finished latents are kept in a moment
+        # After the last call the finished latents are kept in a moment.
+        if due and self.calls < self.all_calls and self.rests(self.calls):
             self.checkpoint(latents).save(self._ctx.checkpoint)
             self._last_checkpoint = time.monotonic()
         self._report(latents)
 
     @property
-    def _total(self) -> int:
+    def all_calls(self) -> int:
+        """Sampler calls of the whole run."""
         return getattr(self._pipe, "num_timesteps", 0) or len(self._scheduler.timesteps)
 
     def _report(self, latents: torch.Tensor | None = None) -> None:
         order = max(1, getattr(self._scheduler, "order", 1))  # calls a step; people count steps
-        total = -(-self._total // order)
+        total = -(-self.all_calls // order)
         step = min(total, -(-self.calls // order))
         preview = self._preview(latents, step) if latents is not None else None
         self._ctx.on_progress(Progress(Stage.DENOISE, step, total, self._start.image, self._images, preview))

@@ -123,6 +123,17 @@ def test_shape_and_quality_decide_size_and_steps(screen: Screen, easel: Easel) -
     usual = read_metadata(outputs(easel)[-1]).request
     assert usual is not None and usual.width == usual.height
     assert request.steps < usual.steps
+    assert request.shortcuts is not None and request.shortcuts.every > 1 and usual.shortcuts is None
+
+
+def test_a_quality_says_what_it_changes(screen: Screen) -> None:
+    screen.page.get_by_role("radio", name="Draft").check()
+    said = screen.page.locator("#image-quality")
+    expect(said).to_contain_text("a full one every 3")
+    expect(said).to_contain_text("% of the work of full ones")
+    screen.page.get_by_role("radio", name="Best").check()
+    expect(said).not_to_contain_text("a full one every")
+    expect(said).to_contain_text("steps.")
 
 
 def test_an_empty_prompt_is_a_message_with_a_button(screen: Screen) -> None:

@@ -11,8 +11,8 @@ from app.http.desk import Desk
 from app.http.openai.models import named
 from app.resolve import Resolved
 from app.sampler_names import fitting, recognised, schedule_of
-from app.wishes import Quality, steps_for
-from engines.api import SEED_MAX, UserError, family_of
+from app.wishes import Quality, quality_values
+from engines.api import SEED_MAX, EngineFamily, GenerationRequest, UserError, family_of
 
 SIZE = re.compile(r"(\d{1,5})[xX](\d{1,5})")
 QUALITIES = {
@@ -36,7 +36,7 @@ class PictureWish(BaseModel):
     )
     n: int | None = Field(default=1, ge=1, le=10, description="how many pictures")
     size: str | None = Field(default=None, description='"WIDTHxHEIGHT", or "auto" for what the model likes')
-    quality: str | None = Field(default=None, description="low, high: fewer or more steps")
+    quality: str | None = Field(default=None, description="low, high: less or more work in the steps")
     response_format: Literal["b64_json", "url"] | None = None
     output_format: Literal["png", "jpeg", "webp"] | None = None
     stream: bool | None = False
@@ -69,7 +69,8 @@ def resolved(desk: Desk, wish: PictureWish, extra: dict[str, Any]) -> Resolved:
         "count": wish.n or 1,
         "width": width,
         "height": height,
-        "steps": wish.steps or _steps(wish.quality, usual.request.steps, described.limits.max_steps),
+        **_quality(wish.quality, usual.request, described),
+        **({"steps": wish.steps} if wish.steps else {}),
         "guidance": guidance,
         "sampler": sampler,
         "scheduler": schedule,
@@ -91,6 +92,6 @@ def size_of(size: str | None, multiple: int) -> tuple[int | None, int | None]:
     return width, height
 
 
-def _steps(quality: str | None, usual: int, most: int) -> int | None:
+def _quality(quality: str | None, usual: GenerationRequest, described: EngineFamily) -> dict[str, Any]:
     wanted = QUALITIES.get((quality or "").lower())
-    return steps_for(wanted, usual, most) if wanted else None
+    return quality_values(wanted, usual, described) if wanted else {}
