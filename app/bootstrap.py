@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.download import Downloader
 from app.drafts import DraftStore
-from app.engine_pool import EnginePool
+from app.engine_pool import EnginePool, Lane
 from app.history import HistoryStore, Recorder
 from app.inputs import InputStore
 from app.ledger import JobLedger
@@ -28,11 +28,12 @@ from engines.api import WorkerEngine, local_engine
 
 
 def build_services(
-    paths: Paths | None = None, *, in_process: bool = False, more_models: Sequence[Path] = ()
+    paths: Paths | None = None, *, in_process: bool = False, more_models: Sequence[Path] = (), lane: str = ""
 ) -> Services:
     """Everything a face is given. `in_process` runs the engine in this process, for debugging.
 
-    `more_models` are folders with models for this start alone.
+    `more_models` are folders with models for this start alone. `lane` names a cluster that jobs run on instead of this
+    computer; its nodes plan for themselves.
     """
     paths = paths or Paths.default()
     paths.ensure()
@@ -44,6 +45,7 @@ def build_services(
     outputs = OutputStore(settings.output_folder or paths.outputs)
     worker_log = paths.logs / "engine.log"
     pool = EnginePool(local_engine if in_process else lambda: WorkerEngine(worker_log))
+    lanes = _lanes(lane) or (pool,)
     ledger = JobLedger(paths.ledger)
     wildcards = WildcardStore(paths.wildcards)
     planner = Planner(
@@ -53,14 +55,15 @@ def build_services(
     )
     orchestrator = Orchestrator(
         ledger,
-        pool,
+        lanes[0],
         models,
         inputs,
         outputs,
         paths.staging,
         settings.save_metadata,
         wildcards=wildcards,
-        planner=planner,
+        planner=None if lane else planner,
+        more_lanes=lanes[1:],
     )
     presets = PresetStore(BUNDLED_PRESETS, paths.presets)
     history = HistoryStore(paths.history, paths.favourites, outputs.folder)
@@ -88,6 +91,14 @@ def build_services(
         keeper=Keeper(models, lambda: orchestrator.busy),
         planner=planner,
     )
+
+
+def _lanes(address: str) -> tuple[Lane, ...]:
+    if not address:
+        return ()
+    from app.cluster.connect import lanes_of
+
+    return lanes_of(address)
 
 
 def open_models(

@@ -1,10 +1,40 @@
-"""Which engine owns the device. One for now: it keeps its model warm, and a new one takes over when it dies."""
+"""Lanes: what the orchestrator lets jobs run on. Here the one of this computer, whose engine keeps its model warm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from engines.api import EngineInterface, GenerationRequest, GenerationResult, ModelRecord, RunContext
+
+
+class Lane(Protocol):
+    """One job at a time, somewhere. A job whose lane is lost under it is queued again, for any lane."""
+
+    @property
+    def held_memory(self) -> int:
+        """Bytes of this computer's memory that the engine holds."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether a job can be begun now; may take a second to see. Raises `ResourceError` when it never will be."""
+        ...
+
+    def run(self, record: ModelRecord, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
+        """Load if needed, generate. Raises what the engine raises; `ResourceError("lane-lost")` when the lane is gone."""
+        ...
+
+    def warm_up(self) -> None:
+        """Get ready to load."""
+        ...
+
+    def unload(self) -> None:
+        """Give the engine's memory back; nothing may be running."""
+        ...
+
+    def close(self) -> None:
+        """Give memory and processes back."""
+        ...
 
 
 class EnginePool:
@@ -12,6 +42,10 @@ class EnginePool:
 
     def __init__(self, make_engine: Callable[[], EngineInterface]) -> None:
         self._engine = make_engine()
+
+    def ready(self) -> bool:
+        """Always: the engine starts with the job."""
+        return True
 
     def run(self, record: ModelRecord, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
         """Load if needed, generate. Raises what the engine raises; `ResourceError("engine-died")` when it died."""

@@ -121,11 +121,13 @@ class JobLedger:
             raise UserError("job-unknown", id=job_id, found=len(rows))
         return self._job(rows[0])
 
-    def next_queued(self) -> Job | None:
-        """The first job of this owner that waits."""
-        rows = self._rows(
-            "SELECT * FROM jobs WHERE state = 'queued' AND owner = ? ORDER BY position LIMIT 1", (self.owner,)
+    def next_queued(self, taken: Sequence[str] = ()) -> Job | None:
+        """The first job of this owner that waits and is not among those that are `taken`."""
+        marks = ",".join("?" * len(taken))
+        query = (
+            f"SELECT * FROM jobs WHERE state = 'queued' AND owner = ? AND id NOT IN ({marks}) ORDER BY position LIMIT 1"
         )
+        rows = self._rows(query, (self.owner, *taken))
         return self._job(rows[0]) if rows else None
 
     def queued(self) -> tuple[Job, ...]:

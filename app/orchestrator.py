@@ -7,12 +7,13 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from app.addons import addon_files
-from app.engine_pool import EnginePool
+from app.engine_pool import Lane
 from app.events import Clock, Event, EventHub, QueueChanged
 from app.inputs import InputStore
 from app.jobs import Cancelled, Failed, Interrupted, Job, JobState, Queued, Running, Succeeded
@@ -44,8 +45,10 @@ from engines.api import Cancelled as CancelledError
 
 log = logging.getLogger(__name__)
 
+LANE_LOST = "lane-lost"
 # Errors after which the job can go on where it was, because it was not the wish that failed.
-INTERRUPTING = {"engine-died", "program-ended", "decode-out-of-memory"}
+INTERRUPTING = {"engine-died", "program-ended", "decode-out-of-memory", LANE_LOST}
+MOST_LOSSES = 3  # lanes that one job may lose; after that it is likely to be the reason
 
 
 class Orchestrator:
@@ -54,7 +57,7 @@ class Orchestrator:
     def __init__(
         self,
         ledger: JobLedger,
-        pool: EnginePool,
+        lane: Lane,
         models: ModelStore,
         inputs: InputStore,
         outputs: OutputStore,
@@ -62,8 +65,11 @@ class Orchestrator:
         save_metadata: bool = True,
         wildcards: WildcardStore | None = None,
         planner: Planner | None = None,
+        more_lanes: Sequence[Lane] = (),
     ) -> None:
-        self.ledger, self._pool, self._models = ledger, pool, models
+        """`more_lanes` run jobs beside `lane`: each job on the first that is free."""
+        self.ledger, self._pool, self._models = ledger, lane, models
+        self._lanes = (lane, *more_lanes)
         self._inputs, self._outputs, self._staging = inputs, outputs, staging
         self.save_metadata = save_metadata
         self._weights = WeightHashes(models)
@@ -74,7 +80,8 @@ class Orchestrator:
         self._closing = self._paused = self._left = False
         self._called: set[str] = set()  # jobs that run although the queue is paused: somebody pressed Go on for them
         self._tokens: dict[str, CancelToken] = {}
-        self._lane: threading.Thread | None = None
+        self._losses: Counter[str] = Counter()  # by job
+        self._serving: list[threading.Thread] = []
         self.interrupted = ledger.close_orphans()  # what ran when another program ended, as it is now
 
     def submit(self, request: GenerationRequest, record: ModelRecord, out: Path | None = None) -> Job:
@@ -172,7 +179,8 @@ class Orchestrator:
         with self._wake:
             if self._tokens:
                 return False
-            self._pool.unload()
+            for lane in self._lanes:
+                lane.unload()
         return True
 
     def cancel_running(self) -> tuple[str, ...]:
@@ -215,16 +223,19 @@ class Orchestrator:
                 token.cancel()
             self._wake.notify_all()
         self._weights.close()
-        if self._lane is not None:
-            self._lane.join(30)
-        self._pool.close()
+        for thread in tuple(self._serving):
+            thread.join(30)
+        for lane in self._lanes:
+            lane.close()
         self.ledger.close()
 
     def _enqueue(self, job: Job) -> Job:
         with self._wake:
-            if self._lane is None:
-                self._lane = threading.Thread(target=self._serve, name="lane", daemon=True)
-                self._lane.start()
+            if not self._serving:
+                threads = (threading.Thread(target=self._serve, args=(lane,), daemon=True) for lane in self._lanes)
+                self._serving = list(threads)
+                for thread in self._serving:
+                    thread.start()
             self._wake.notify_all()
         self._hub.publish(Event(job))
         return job
@@ -233,9 +244,24 @@ class Orchestrator:
         kept = {name: self._inputs.keep(value, name) for name, value in request.inputs.items()}
         return request.with_inputs(kept)
 
-    def _serve(self) -> None:
-        while (job := self._next()) is not None:
-            self._run(job)
+    def _serve(self, lane: Lane) -> None:
+        while not self._closing:
+            try:
+                ready = lane.ready()
+            except ResourceError as error:
+                return self._give_up(error)
+            if ready and (job := self._next()) is not None:
+                self._run(job, lane)
+        return None
+
+    def _give_up(self, error: ResourceError) -> None:
+        """This lane is of no use; where it was the last one, what waits can go on another time."""
+        log.warning("a lane is given up code=%s", error.code)
+        with self._wake:
+            self._serving.remove(threading.current_thread())
+            left = () if self._serving else self.ledger.queued()
+        for job in left:
+            self._set(job.id, Interrupted(ErrorRecord.of(error)))
 
     def _next(self) -> Job | None:
         with self._wake:
@@ -249,13 +275,13 @@ class Orchestrator:
 
     def _due(self) -> Job | None:
         if not self._paused:
-            return self.ledger.next_queued()
+            return self.ledger.next_queued(tuple(self._tokens))
         called = (job for job in self.ledger.queued() if job.id in self._called)
         return next(called, None) if self._called else None
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job, lane: Lane) -> None:
         self._set(job.id, Running(time.time()))
-        state = self._outcome(job)
+        state = self._outcome(job, lane)
         if isinstance(state, Succeeded):
             shutil.rmtree(self._staging / job.id, ignore_errors=True)
             self._outputs.sweep(job)
@@ -265,12 +291,12 @@ class Orchestrator:
         if isinstance(state, Interrupted) and not self._closing:
             self._pool.warm_up()  # the next engine imports its libraries while the person reads why this one died
 
-    def _outcome(self, job: Job) -> JobState:
+    def _outcome(self, job: Job, lane: Lane) -> JobState:
         try:
             record = self._models.get(job.request.model)
             record = replace(record, hashes=self._weights.of(record, job.request))
             ctx = self._context(job, record)
-            result = self._pool.run(record, job.request, ctx)
+            result = lane.run(record, job.request, ctx)
             if self._planner is not None and ctx.plan is not None:
                 self._planner.learn(job.request, record, ctx.plan, result, self._bytes_of(job.id))
             return Succeeded(result.seconds, result.peak_memory)
@@ -280,6 +306,9 @@ class Orchestrator:
             return Interrupted(ended) if self._closing else Cancelled()
         except EaselError as error:
             log.warning("job=%s failed code=%s", job.id, error.code, exc_info=True)
+            self._losses[job.id] += error.code == LANE_LOST
+            if error.code == LANE_LOST and self._losses[job.id] < MOST_LOSSES and not self._closing:
+                return Queued()  # nothing is wrong with the job: another lane takes it up where it was
             record = ErrorRecord.of(error)
             return Interrupted(record) if error.code in INTERRUPTING else Failed(record)
         except Exception as error:  # the lane outlives any bug: the next job must run

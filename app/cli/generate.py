@@ -64,7 +64,10 @@ Out = Annotated[
     typer.Option("--out", help="A folder, or a file: .png, .jpg, .webp, .avif; for videos .webm, .mp4, .gif, .webp."),
 ]
 InProcess = Annotated[bool, typer.Option("--in-process", help="Run the engine in this process, to debug it.")]
-
+LaneName = Annotated[
+    str,
+    typer.Option("--lane", metavar="ray://…", help="Run on a Ray cluster: ray://auto, or ray://HOST:PORT of its head."),
+]
 
 Format = Annotated[
     str | None, typer.Option("--format", help="png, jpeg, webp or avif; for videos webm, mp4, gif or webp.")
@@ -100,6 +103,7 @@ def generate(
     out: Out = None,
     file_format: Format = None,
     in_process: InProcess = False,
+    lane: LaneName = "",
     as_json: Json = False,
 ) -> None:
     """Make pictures or videos from words. Prints where they are; Ctrl-C stops, and finished pictures stay."""
@@ -132,7 +136,7 @@ def generate(
         from app.many.prompts_file import read_prompts
 
         lines = read_prompts(prompts_file)
-    _run(values, lines, styles or [], preset, model, source, place, in_process, as_json)
+    _run(values, lines, styles or [], preset, model, source, place, in_process, lane, as_json)
 
 
 def _run(
@@ -144,13 +148,14 @@ def _run(
     source: Path | None,
     out: Path | None,
     in_process: bool,
+    lane: str,
     as_json: bool,
 ) -> None:
     from app.bootstrap import build_services
     from app.cli.follow import follow, follow_all
     from app.logs import keep_out
 
-    with build_services(in_process=in_process) as services:
+    with build_services(in_process=in_process, lane=lane) as services:
         found = [resolve_wishes(services, {**values, **line}, preset, model, source, styles) for line in lines or [{}]]
         for each in found:
             keep_out(each.request.prompt, each.request.negative_prompt)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.generate import InProcess, ModelName, Negative, PresetName, Prompt, Seed, Sets, Source, Styles
+from app.cli.generate import InProcess, LaneName, ModelName, Negative, PresetName, Prompt, Seed, Sets, Source, Styles
 from app.cli.show import Json
 
 Across = Annotated[str | None, typer.Option("--x", metavar="FIELD=VALUES", help="What changes from left to right.")]
@@ -30,6 +30,7 @@ def grid(
     source: Source = None,
     out: Folder = None,
     in_process: InProcess = False,
+    lane: LaneName = "",
     as_json: Json = False,
 ) -> None:
     """Make a grid: --x steps=10,20 --y sampler="Euler,DPM++ 2M" --z seed=1-3. Values with commas stand in quotes.
@@ -49,7 +50,7 @@ def grid(
     axes = [parse_axis(text) if text else Axis("", ("",)) for text in (x, y, z)]
     named = {"prompt": prompt, "negative_prompt": negative, "seed": seed}
     values = assignments(settings or []) | {name: value for name, value in named.items() if value is not None}
-    with build_services(in_process=in_process) as services:
+    with build_services(in_process=in_process, lane=lane) as services:
 
         def resolve(wishes: Any) -> Any:
             chosen = wishes.get("model", model)
