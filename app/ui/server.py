@@ -86,7 +86,18 @@ class Server:
 
         from app.ui.feed import Feed
         from app.ui.page import build_page
-        from app.ui.routes import Desk, downloads, drafts, jobs, many, models, pictures, presets, window
+        from app.ui.routes import (
+            Desk,
+            downloads,
+            drafts,
+            history_folders,
+            jobs,
+            many,
+            models,
+            pictures,
+            presets,
+            window,
+        )
         from app.ui.theme import theme
 
         imported = time.monotonic()
@@ -94,7 +105,7 @@ class Server:
         self._feed = Feed(self._services, words)
         desk = Desk(self._services, self._feed, words)
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-        for module in (downloads, drafts, jobs, many, models, pictures, presets, window):
+        for module in (downloads, drafts, history_folders, jobs, many, models, pictures, presets, window):
             app.router.routes.extend(module.routes(desk))
         app.mount("/easel/web", StaticFiles(directory=WEB))
         app.mount("/easel/icons", StaticFiles(directory=RESOURCES / "icons"))

@@ -34,7 +34,7 @@ export function folderRows(place, changed) {
   get("/models/folders").then(draw).catch((error) => errorBelow(trouble, error));
 }
 
-function line(id, label, doing, value, act) {
+export function line(id, label, doing, value, act) {
   const field = h("input", { type: "text", id, value, autocomplete: "off", spellcheck: "false" });
   const go = (event) => {
     event.preventDefault();

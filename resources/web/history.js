@@ -6,6 +6,7 @@ import { get, post } from "./api.js";
 import * as feed from "./feed.js";
 import { actions, picture, reuse, isVideo } from "./pictures.js";
 import { problem } from "./notice.js";
+import { historyFolders } from "./history_folders.js";
 import { comparison } from "./compare.js";
 
 const TASKS = ["text-to-image", "image-to-image", "inpaint", "text-to-video", "image-to-video", "video-to-video", "extend-video"];
@@ -18,7 +19,7 @@ export function makeHistory(element) {
 class History {
   constructor(element) {
     this.element = element;
-    this.asked = { text: "", task: "", model: "", favourites: false, lora: "", board: "", since: "", until: "" };
+    this.asked = { text: "", task: "", model: "", favourites: false, lora: "", board: "", since: "", until: "", seed: "" };
     this.pictures = [];
     this.compared = [];
     this.days = new Map();
@@ -29,7 +30,7 @@ class History {
     this.list = h("div", { class: "days" });
     this.bar = h("div", { class: "row compare" });
     this.more = button(t("history.more"), () => this.load(true));
-    this.element.append(this.filters(), this.bar, this.list, this.more);
+    this.element.append(this.filters(), this.bar, this.list, this.more, historyFolders(() => this.load()));
     await this.load();
     feed.listen((what, data) => {
       if (what === "trashed" || (what === "job" && data.state === "succeeded")) this.load();
@@ -42,6 +43,10 @@ class History {
       type: "search", id: "history-search", placeholder: t("history.search"), "aria-label": t("history.search"),
       oninput: () => { clearTimeout(timer); timer = setTimeout(() => this.ask({ text: search.value }), TYPING); },
     });
+    const seed = h("input", {
+      type: "text", inputmode: "numeric", id: "history-seed", size: 11, placeholder: t("history.seed"), "aria-label": t("history.seed"),
+      oninput: () => { clearTimeout(timer); timer = setTimeout(() => this.ask({ seed: seed.value.trim() }), TYPING); },
+    });
     const task = this.choice("task", t("history.all-tasks"), TASKS.map((name) => [name, t(`task.${name}`)]));
     this.model = this.choice("model", t("history.all-models"), []);
     this.lora = this.choice("lora", t("history.all-loras"), []);
@@ -52,7 +57,7 @@ class History {
     return h(
       "div",
       { class: "row filters", role: "search" },
-      search, task, this.model, this.lora, this.board, day("since"), day("until"),
+      search, seed, task, this.model, this.lora, this.board, day("since"), day("until"),
       h("label", { class: "check" }, favourites, t("history.favourites")),
       button(t("history.export"), () => this.export(), { image: "download", quiet: true }),
       button(t("history.rebuild"), () => this.rebuild(), { image: "reload", quiet: true }),

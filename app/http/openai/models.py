@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
 from app.http.desk import Desk
-from engines.api import ModelRecord
+from engines.api import ModelRecord, UserError
 
 # Names that clients send without being asked, because they know no server but one.
 THEIRS = ("dall-e", "gpt-image", "gpt-4o", "chatgpt-image", "sora")
@@ -26,6 +26,11 @@ def router(desk: Desk) -> APIRouter:
     @found.get("/models/{model:path}", summary="One model")
     async def model(model: str) -> dict[str, Any]:
         return _model(await run_in_threadpool(desk.find_model, model))
+
+    @found.delete("/models/{model:path}", summary="Not here: a model's files are the person's")
+    async def delete(model: str) -> None:
+        why = "A model's files are the person's, who removes them in the window"
+        raise UserError("api-not-here", what=f"a way to delete {model} over the API", why=why)
 
     return found
 

@@ -68,6 +68,11 @@ def router(desk: Desk) -> APIRouter:
     async def remix(request: Request, video: str) -> dict[str, Any]:
         return await submitted(request, Task.VIDEO_TO_VIDEO, video)
 
+    @found.post("/videos/characters", summary="Not here: no model takes characters", include_in_schema=False)
+    @found.get("/videos/characters/{character}", include_in_schema=False)
+    async def characters(character: str = "") -> None:
+        raise UserError("api-not-here", what="characters", why="None of the models that it knows takes them")
+
     @found.get("/videos", summary="The videos")
     async def videos(limit: int = 20, after: str = "", order: Literal["asc", "desc"] = "desc") -> dict[str, Any]:
         latest = await run_in_threadpool(desk.services.orchestrator.ledger.latest, LOOKED_AT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -143,3 +144,22 @@ def test_open_webui_and_librechat_bodies(served: Served) -> None:
         answer = served.http.post("/v1/images/generations", json=body, headers={"Authorization": "Bearer"})
         assert answer.status_code == 200, answer.text
         assert answer.json()["data"][0]["b64_json"]
+
+
+def test_the_whole_list_of_methods(client: openai.OpenAI) -> None:
+    """What the SDK has for pictures, videos and models is called in these tests; what cannot be is refused in its shape."""
+    for refused in (
+        lambda: client.videos.create_character(name="x", video=("a.mp4", b"x", "video/mp4")),
+        lambda: client.videos.get_character("char_1"),
+        lambda: client.models.delete("starter"),
+    ):
+        with pytest.raises(openai.BadRequestError) as caught:
+            refused()
+        assert caught.value.code == "api-not-here"
+    assert [each.id for each in client.models.list()] == ["starter"]
+    tested = "".join(
+        Path(__file__).with_name(name).read_text("utf-8") for name in ("test_openai.py", "test_openai_videos.py")
+    )
+    for part in (client.images, client.videos, client.models):
+        names = [name for name in dir(part) if not name.startswith(("_", "with_"))]
+        assert [name for name in names if f".{name}(" not in tested] == [], type(part).__name__
