@@ -353,11 +353,20 @@ class Recorder:
 
     def __init__(self, history: HistoryStore) -> None:
         self._history = history
+        self._unlisted: list[tuple[Job, Artifact]] = []  # for want of room on the disk
 
     def on_event(self, event: Event) -> None:
-        """Called with every event; a new file comes with one that has no progress."""
-        if event.progress is None and event.artifact is not None:
-            self._history.add(event.job, event.artifact)
+        """Called with every event; a new file comes with one that has no progress. What could not be listed is tried again."""
+        if event.progress is not None:
+            return
+        waiting = [*self._unlisted, *([(event.job, event.artifact)] if event.artifact is not None else [])]
+        self._unlisted = []
+        for job, artifact in waiting:
+            try:
+                self._history.add(job, artifact)
+            except sqlite3.OperationalError:
+                log.warning("the history has no room for a file of job=%s", job.id, exc_info=True)
+                self._unlisted.append((job, artifact))
 
     def catch_up(self, jobs: Iterable[Job]) -> None:
         """List the files of jobs whose program was killed, maybe between publishing a file and listing it."""

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from app.files import write_atomic
-from engines.api import REFERENCE_FIELDS, UserError, picture_size, video_facts
+from engines.api import REFERENCE_FIELDS, ResourceError, UserError, picture_size, video_facts
 
 PREFIX = "sha256:"
 KINDS = {"init_image": "init-image", "mask": "mask", "last_image": "last-image"} | dict.fromkeys(
@@ -36,11 +36,18 @@ class InputStore:
         return self.keep_bytes(path.read_bytes(), path.suffix.lower())
 
     def keep_bytes(self, data: bytes, suffix: str) -> str:
-        """Keep a picture's bytes and return "sha256:<hex>"; `suffix` is the file's, ".png" for instance."""
+        """Keep a picture's bytes and return "sha256:<hex>"; `suffix` is the file's, ".png" for instance.
+
+        Raises `ResourceError("input-not-kept")` on a full disk.
+        """
         digest = hashlib.sha256(data).hexdigest()
         kept = self.folder / f"{digest}{suffix}"
         if not kept.exists():
-            write_atomic(kept, data)
+            try:
+                write_atomic(kept, data)
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise ResourceError("input-not-kept", folder=str(self.folder), why=why) from error
         return PREFIX + digest
 
     def path_of(self, value: str) -> Path:

@@ -182,9 +182,12 @@ class JobLedger:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._db:
-            self._db.row_factory = sqlite3.Row
-            yield self._db
+        try:
+            with self._lock, self._db:
+                self._db.row_factory = sqlite3.Row
+                yield self._db
+        except sqlite3.OperationalError as error:  # a full disk; nothing of the change is written then
+            raise ResourceError("job-not-written-down", folder=str(self._owners.parent), why=str(error)) from error
 
     def _rows(self, query: str, values: Iterable[Any]) -> list[sqlite3.Row]:
         with self._lock:

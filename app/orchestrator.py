@@ -46,6 +46,7 @@ from engines.api import Cancelled as CancelledError
 log = logging.getLogger(__name__)
 
 LANE_LOST = "lane-lost"
+ROOM_EVERY = 1.0  # seconds between two tries to write down what a job became, on a full disk
 # Errors after which the job can go on where it was, because it was not the wish that failed.
 INTERRUPTING = {"engine-died", "program-ended", "decode-out-of-memory", LANE_LOST}
 MOST_LOSSES = 3  # lanes that one job may lose; after that it is likely to be the reason
@@ -123,7 +124,7 @@ class Orchestrator:
         if token is not None:
             token.cancel()
         elif isinstance(self.ledger.get(job_id).state, Queued):
-            self._set(job_id, Cancelled())
+            self._set(job_id, Cancelled(), patient=False)
 
     def pause(self, paused: bool) -> None:
         """Take no new job until told to go on; the running one is finished."""
@@ -289,7 +290,7 @@ class Orchestrator:
             self._tokens.pop(job.id, None)
         self._set(job.id, state)
         if isinstance(state, Interrupted) and not self._closing:
-            self._pool.warm_up()  # the next engine imports its libraries while the person reads why this one died
+            lane.warm_up()  # the next engine imports its libraries while the person reads why this one died
 
     def _outcome(self, job: Job, lane: Lane) -> JobState:
         try:
@@ -355,9 +356,25 @@ class Orchestrator:
     def _tell_queue(self) -> None:
         self._queue_hub.publish(self.queue)
 
-    def _set(self, job_id: str, state: JobState) -> None:
+    def _written(self, job_id: str, state: JobState) -> Job:
+        """The job with its new state, which is on disk. A full disk is waited for: what is done is not to be done again."""
+        told = False
+        while True:
+            try:
+                return self.ledger.set_state(job_id, state)
+            except ResourceError:
+                if self._closing:
+                    raise
+                if not told:
+                    log.warning("job=%s state=%s waits for room on the disk", job_id, type(state).__name__.lower())
+                    self._hub.publish(Event(replace(self.ledger.get(job_id), state=state)))
+                    told = True
+            with self._wake:
+                self._wake.wait(ROOM_EVERY)
+
+    def _set(self, job_id: str, state: JobState, patient: bool = True) -> None:
+        job = self._written(job_id, state) if patient else self.ledger.set_state(job_id, state)
         with self._wake:
-            job = self.ledger.set_state(job_id, state)
             self._wake.notify_all()
         log.info("job=%s state=%s", job_id, type(state).__name__.lower())
         self._hub.publish(Event(job))

@@ -5,6 +5,7 @@ When memory runs out all the same, it walks down the ladder of ways once and say
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import logging
@@ -27,6 +28,7 @@ from engines.types import Artifact, GenerationRequest, GenerationResult, Progres
 log = logging.getLogger(__name__)
 
 TILED_RUNG = 2
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 RAN_OUT = ("out-of-memory", "decode-out-of-memory")
 
 
@@ -67,6 +69,10 @@ class ResidentEngine:
             try:
                 result = self._engine.generate(request, follow.context(self._plan, self._notes))
                 return self._told(result, follow)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                raise ResourceError("no-room-while-made", folder=str(ctx.staging), why=error.strerror) from error
             except ResourceError as error:
                 if error.code not in RAN_OUT:
                     raise

@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from app.names import slug
 from app.paths import PRESET_PICTURES
 from app.presets.model import SCHEMA_VERSION, Preset, migrate
 from app.presets.yaml_file import read_yaml, write_yaml
-from engines.api import EaselError, ErrorRecord, Task, UserError
+from engines.api import EaselError, ErrorRecord, ResourceError, Task, UserError
 
 ID = re.compile(r"[a-z0-9-]+/[\w.-]{1,80}")
 
@@ -56,12 +57,16 @@ class PresetStore:
         return preset if isinstance(preset, Preset) else self.validate(preset.path)
 
     def save(self, preset: Preset) -> Path:
-        """Write the preset to the person's folder as `<id>.yaml`; an older file is kept beside it as a copy."""
+        """Write the preset to the person's folder as `<id>.yaml`; an older file is kept beside it as a copy.
+
+        Raises `UserError("preset-name")` and `ResourceError("preset-not-saved")`.
+        """
         if not ID.fullmatch(preset.id) or ".." in preset.id:
             raise UserError("preset-name", name=preset.id)
         path = self.user / f"{preset.id}.yaml"
-        _keep_copy(path)
-        write_atomic(path, write_yaml(preset.model_dump(mode="json")))
+        with _saving(path):
+            _keep_copy(path)
+            write_atomic(path, write_yaml(preset.model_dump(mode="json")))
         return path
 
     def validate(self, path: Path) -> Preset:
@@ -133,7 +138,9 @@ class PresetStore:
 
     def save_thumbnail(self, preset_id: str, data: bytes) -> None:
         """Keep a WebP picture for one of the person's own presets."""
-        write_atomic(self.user / f"{preset_id}.webp", data)
+        path = self.user / f"{preset_id}.webp"
+        with _saving(path):
+            write_atomic(path, data)
 
     def _free_id(self, task: Task, title: str) -> str:
         wanted = f"{task}/{slug(title)}"
@@ -168,6 +175,14 @@ class PresetStore:
     def _files(self) -> Iterator[Path]:
         for root in (self.bundled, self.user):
             yield from sorted(root.glob("*/*.yaml"))
+
+
+@contextmanager
+def _saving(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError("preset-not-saved", path=str(path), why=error.strerror or str(error)) from error
 
 
 def _first(error: ValidationError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class Checkpoint:
         )
 
     def save(self, path: Path) -> None:
-        """Write atomically, replacing the one before.
+        """Write atomically, replacing the one before; a disk without room keeps that one, and the work goes on.
 
         Not synced to the disk: it guards against the death of a process, which the page cache survives, and syncing
         every few steps would cost more than the steps of a small model.
@@ -61,8 +62,13 @@ class Checkpoint:
         strides = {name: strides_of(tensor) for name, tensor in kept.items()}
         temporary = path.with_suffix(".tmp")
         metadata = {"state": state, "strides": strides, "sampler": self.sampler_values}
-        save_file(tensors, temporary, {key: json.dumps(value) for key, value in metadata.items()})
-        temporary.replace(path)
+        try:
+            save_file(tensors, temporary, {key: json.dumps(value) for key, value in metadata.items()})
+            temporary.replace(path)
+        except (OSError, SafetensorError):
+            log.warning("no checkpoint after call %d", self.calls, exc_info=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, key: str, image: int, device: str) -> Checkpoint | None:
