@@ -83,11 +83,11 @@ def test_every_list_of_the_client(api: webuiapi.WebUIApi) -> None:
         api.get_hypernetworks,
         api.get_face_restorers,
         api.get_realesrgan_models,
-        api.get_prompt_styles,
         api.get_artists,
         api.get_artist_categories,
     ):
         assert empty() == [], empty
+    assert all({"name", "prompt", "negative_prompt"} == set(each) for each in api.get_prompt_styles())
     assert api.get_scripts() == {"txt2img": [], "img2img": []}
     assert api.get_embeddings() == {"loaded": {}, "skipped": {}}
     assert api.get_cmd_flags() == {}
