@@ -13,6 +13,7 @@ from engines.api import (
     IP_ADAPTER,
     IP_ENCODER,
     VAE,
+    EaselError,
     GenerationRequest,
     Kind,
     ModelRecord,
@@ -52,6 +53,14 @@ def addon_files(request: GenerationRequest, record: ModelRecord, models: ModelSt
         found |= {f"{IP_ADAPTER}{look.file}": adapter, f"{IP_ENCODER}{look.file}": eye_of(adapter, models)}
     found |= upscaler_files(request, models)
     return found
+
+
+def known_addon_files(request: GenerationRequest, record: ModelRecord, models: ModelStore) -> dict[str, Path]:
+    """The same for an estimate, which must not fail: none when one of them is unknown."""
+    try:
+        return addon_files(request, record, models)
+    except EaselError:
+        return {}
 
 
 def eye_of(adapter: Path, models: ModelStore) -> Path:

@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,7 +97,7 @@ class Orchestrator:
             request = self._wildcards.settle(request)
             keep_out(*itertools.chain(*request.texts))
         files = addon_files(request, record, self._models)
-        self._plan(request, record, bool(files))
+        self._plan(request, record, files)
         request = self._keep_inputs(request)
         job = self.ledger.add(request, out)
         log.info("accepted job=%s task=%s model=%s count=%d", job.id, request.task, record.id, request.count)
@@ -335,14 +335,14 @@ class Orchestrator:
             on_artifact=lambda artifact: self._publish(job, artifact),
             first_image=len(job.artifacts),
             with_metadata=self.save_metadata,
-            plan=self._plan(request, record, bool(files)),
+            plan=self._plan(request, record, files),
         )
 
-    def _plan(self, request: GenerationRequest, record: ModelRecord, more_files: bool) -> Plan | None:
+    def _plan(self, request: GenerationRequest, record: ModelRecord, files: Mapping[str, Path]) -> Plan | None:
         """How the model is to be held. Raises `ResourceError("memory-too-small")` before anything is loaded."""
         if self._planner is None or not request.needs_model:
             return None
-        return self._planner.check(request, record, more_files)
+        return self._planner.check(request, record, files)
 
     def _progress(self, job: Job, progress: Progress, clock: Clock) -> None:
         self._hub.publish(Event(job, progress, clock.seconds_left(progress)))

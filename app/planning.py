@@ -6,8 +6,9 @@ import logging
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from app import machine
 from app.file_sizes import FileSize, file_size
@@ -23,6 +24,7 @@ from engines.api import (
     ResourceError,
     demand_of,
     family_of,
+    guide_numbers,
     operations_of,
     plan_placement,
     smaller_demands,
@@ -31,6 +33,8 @@ from engines.api import (
 log = logging.getLogger(__name__)
 
 GB = 1e9
+Files = Mapping[str, Path]
+NO_FILES: Files = {}
 CARD_ANSWER = (
     5.0  # seconds for which the driver's answer holds: asking takes some 50 ms, an estimate may take no longer
 )
@@ -76,16 +80,16 @@ class Planner:
         half = card.compute >= 8.0  # NVIDIA's cards multiply bfloat16 from compute capability 8.0 on
         return MachineFacts("cuda", free, half, card.name, total, min(memory.total, memory.available + held))
 
-    def plan(self, request: GenerationRequest, record: ModelRecord, more_files: bool = False) -> Plan:
-        """The plan for the request, which may not fit."""
+    def plan(self, request: GenerationRequest, record: ModelRecord, files: Files = NO_FILES) -> Plan:
+        """The plan for the request, which may not fit. `files` are those beside the model, as `addon_files` gives them."""
         facts = self.facts()
-        demand = demand_of(request, family_of(record), more_files)
+        demand = demand_of(request, family_of(record), bool(files), guide_numbers(files))
         rung = self._measured.from_rung(self._mark(facts), record.id, _size(demand))
         return plan_placement(record, facts, demand, limit=self._limit_bytes(), from_rung=rung)
 
-    def check(self, request: GenerationRequest, record: ModelRecord, more_files: bool = False) -> Plan:
+    def check(self, request: GenerationRequest, record: ModelRecord, files: Files = NO_FILES) -> Plan:
         """The plan; raises `ResourceError("memory-too-small")` with the numbers and what would fit instead."""
-        plan = self.plan(request, record, more_files)
+        plan = self.plan(request, record, files)
         if plan.fits:
             return plan
         smaller = smaller_demands(record, self.facts(), plan.demand, limit=self._limit_bytes())
@@ -102,9 +106,9 @@ class Planner:
             frames=smaller[0].frames if smaller else 0,
         )
 
-    def estimate(self, request: GenerationRequest, record: ModelRecord, more_files: bool = False) -> Estimate:
+    def estimate(self, request: GenerationRequest, record: ModelRecord, files: Files = NO_FILES) -> Estimate:
         """What the request will take, from this computer's own jobs where there were any; well under 50 ms."""
-        plan = self.plan(request, record, more_files)
+        plan = self.plan(request, record, files)
         facts = self.facts()
         mark, work = self._mark(facts), operations_of(record, plan.demand)
         same = [row for row in self._measured.rows(mark, record.id) if row.rung == plan.rung and row.expected]

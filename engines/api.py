@@ -22,6 +22,7 @@ from engines.errors import (
     UserError,
 )
 from engines.family import EngineFamily, Limits
+from engines.guide_sizes import guide_numbers
 from engines.header import read_header, read_json
 from engines.identify import VERSION as IDENTIFY_VERSION
 from engines.identify import Identified, Kind, read_weights_header
@@ -180,6 +181,7 @@ __all__ = [
     "family",
     "family_of",
     "frame_size",
+    "guide_numbers",
     "identify",
     "is_dynamic",
     "is_ordinary_word",

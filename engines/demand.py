@@ -11,8 +11,13 @@ from engines.types import GenerationRequest, Task
 USUAL_TILE = 1024  # pixels a side at most, where the request leaves the tiles of an upscaled picture to the model
 
 
-def demand_of(request: GenerationRequest, family: EngineFamily, more_files: bool = False) -> Demand:
-    """The demand of the request's largest pass. `more_files` says that it uses files beside the model (LoRAs and such)."""
+def demand_of(
+    request: GenerationRequest, family: EngineFamily, more_files: bool = False, guides: tuple[int, int] = (0, 0)
+) -> Demand:
+    """The demand of the request's largest pass. `more_files` says that it uses files beside the model (LoRAs and such).
+
+    `guides` are the numbers in those that stay beside the model, and in the picture encoder; see `engines.guide_sizes`.
+    """
     width, height = _largest(request, family)
     together = request.task is Task.TEXT_TO_IMAGE and request.hires is None and family.text.weights
     return Demand(
@@ -25,6 +30,8 @@ def demand_of(request: GenerationRequest, family: EngineFamily, more_files: bool
         count=request.count,
         swappable=not more_files and not used_loras(request),
         share=work_share(request, family),
+        guides=guides[0],
+        eyes=guides[1],
     )
 
 

@@ -46,7 +46,7 @@ def _in_eight_bits(part: PartSize) -> PartSize:
 
 def _of_folder(record: ModelRecord, family: EngineFamily) -> dict[str, PartSize]:
     places = {name: record.sources.get(name, record.path / name) for name in family.parts}
-    found = {name: _tensors(place) for name, place in places.items() if place.exists()}
+    found = {name: tensors_in(place) for name, place in places.items() if place.exists()}
     return {name: part_size(tensors.values()) for name, tensors in found.items() if tensors}
 
 
@@ -54,11 +54,11 @@ def _of_file(record: ModelRecord, family: EngineFamily) -> dict[str, PartSize]:
     """A checkpoint's tensors told apart by the prefixes that the family names; parts from elsewhere by their own files."""
     prefixes = {name: each for name, each in family.detection.prefixes.items() if each}
     others = tuple(prefix for each in prefixes.values() for prefix in each)
-    tensors = _tensors(record.path)
+    tensors = tensors_in(record.path)
     groups = {name: [info for key, info in tensors.items() if key.startswith(each)] for name, each in prefixes.items()}
     groups[family.denoiser] = [info for key, info in tensors.items() if not others or not key.startswith(others)]
     for name, place in record.sources.items():
-        inside = _tensors(place)
+        inside = tensors_in(place)
         own = (
             [info for key, info in inside.items() if key.startswith(prefixes.get(name, ()))] if name in prefixes else []
         )
@@ -82,7 +82,8 @@ def part_size(tensors: Iterable[TensorInfo]) -> PartSize:
     return PartSize(total, round(stored), largest, usual if most >= NEARLY_ALL * total else "", quantised)
 
 
-def _tensors(place: Path) -> Mapping[str, TensorInfo]:
+def tensors_in(place: Path) -> Mapping[str, TensorInfo]:
+    """The tensors of a file, or of all weight files of a folder; none when they cannot be read."""
     files = weight_files(place) if place.is_dir() else [place]
     try:
         return {name: info for path in files for name, info in _header(path, path.stat().st_mtime_ns).items()}
@@ -90,7 +91,7 @@ def _tensors(place: Path) -> Mapping[str, TensorInfo]:
         return {}
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def _header(path: Path, _changed: int) -> Mapping[str, TensorInfo]:
     """Kept, because an estimate is made at every change of a form."""
     return read_weights_header(path).tensors

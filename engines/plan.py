@@ -60,8 +60,10 @@ class ModelSizes:
 class Demand:
     """What a request asks for, as far as memory and time go: pixels a side, frames, pictures together, passes of a step.
 
-    `steps` are all steps of one picture, `share` the part of their work that is done; `swappable` is false for a wish whose
-    parts cannot come and go (LoRAs are put into a part once and would be lost with it).
+    `guides` are the numbers in what stays beside the model (ControlNets, IP-Adapters, LoRAs, another VAE), `eyes` those
+    in a picture encoder, which goes when it has looked. `steps` are all steps of one picture, `share` the part of their work
+    that is done; `swappable` is false for a wish whose parts cannot come and go (LoRAs are put into a part once and would
+    be lost with it).
     """
 
     width: int
@@ -73,6 +75,8 @@ class Demand:
     count: int = 1
     swappable: bool = True
     share: float = 1.0
+    guides: int = 0
+    eyes: int = 0
 
     @property
     def pixels(self) -> int:

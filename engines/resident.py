@@ -19,7 +19,7 @@ from engines.pipeline.decode import TILED as FELL_TO_TILES
 from engines.pipeline.keeping import next_plan, plan_for
 from engines.pipeline.upscale import upscale_alone
 from engines.placement import says
-from engines.plan import Plan
+from engines.plan import BYTES, Plan
 from engines.records import ModelRecord
 from engines.registry import REGISTRY, create_engine
 from engines.runtime import begin_peak, held_memory, import_libraries, is_out_of_memory, stage_peak
@@ -39,6 +39,7 @@ class _Loaded:
     held: int  # bytes that loading it took
     seconds: float = 0.0  # of loading, until they are told
     load_peak: int = 0
+    guides: int = 0  # bytes of ControlNets, LoRAs and such that its jobs brought, and that stay with it
 
 
 class ResidentEngine:
@@ -68,6 +69,7 @@ class ResidentEngine:
             assert self._record is not None and self._plan is not None, "load comes before generate"
             try:
                 result = self._engine.generate(request, follow.context(self._plan, self._notes))
+                self._current.guides = max(self._current.guides, guide_bytes(self._plan))
                 return self._told(result, follow)
             except OSError as error:
                 if error.errno not in NO_ROOM:
@@ -147,7 +149,7 @@ class ResidentEngine:
             self._let_go(next(iter(self._models)))
 
     def _held(self) -> int:
-        return sum(each.held for each in self._models.values())
+        return sum(each.held + each.guides for each in self._models.values())
 
     def _let_go(self, fingerprint: str) -> None:
         log.info("model let go why=its room is needed or it is held another way")
@@ -182,7 +184,7 @@ class ResidentEngine:
         """The result with what loading took, with this model's own peaks, and with the rung where it ended."""
         assert self._plan is not None
         current = self._current
-        others = self._held() - current.held
+        others = self._held() - current.held - current.guides
         peaks = {stage: max(0, peak - others) for stage, peak in result.peaks.items()}
         seconds = dict(result.seconds)
         if current.seconds:
@@ -209,6 +211,11 @@ class _Followed:
     def _taking(self, artifact: Artifact) -> None:
         self.made.append(artifact)
         self._ctx.on_artifact(artifact)
+
+
+def guide_bytes(plan: Plan) -> int:
+    """What the plan's ControlNets, LoRAs and such take."""
+    return plan.demand.guides * BYTES[plan.placement.dtype]
 
 
 def reload_fingerprint(record: ModelRecord, plan: Plan | None = None) -> str:

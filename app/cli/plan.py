@@ -53,6 +53,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a wish would take, and how its model would be held. Leaves with 3 when nothing fits."""
+    from app.addons import known_addon_files
     from app.bootstrap import build_services
     from app.places import rooms_for
     from engines.api import ErrorRecord, ResourceError
@@ -70,10 +71,11 @@ def plan(
     values |= {name: value for name, value in named.items() if value is not None}
     with build_services() as services:
         found = resolve_wishes(services, values, preset, model, None)
-        estimate = services.planner.estimate(found.request, found.record)
+        files = known_addon_files(found.request, found.record, services.models)
+        estimate = services.planner.estimate(found.request, found.record, files)
         refusal = None
         try:
-            services.planner.check(found.request, found.record)
+            services.planner.check(found.request, found.record, files)
         except ResourceError as error:
             refusal = ErrorRecord.of(error)
         rooms, size = (), services.planner.file_size(found.request)

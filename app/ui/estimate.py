@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.addons import known_addon_files
 from app.file_sizes import FileSize
 from app.places import readable, rooms_for
 from app.resolve import Resolved
@@ -39,7 +40,8 @@ class EstimateLine:
         if not resolved.request.needs_model:
             return ""
         try:
-            estimate = self._services.planner.estimate(resolved.request, resolved.record)
+            files = known_addon_files(resolved.request, resolved.record, self._services.models)
+            estimate = self._services.planner.estimate(resolved.request, resolved.record, files)
         except (EaselError, OSError):
             log.debug("no estimate", exc_info=True)
             return ""

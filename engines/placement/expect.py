@@ -44,6 +44,8 @@ def expected_stages(
     decoding += demand.pixels * PICTURE_BYTES * _frames_held(demand, video, way.tiled)
     repacked = 0 if card else REPACKED * max((part.largest for part in sizes.parts.values()), default=0) * BYTES[dtype]
     work = {Stage.LOAD: 0.0, Stage.ENCODE: 0.0, Stage.DENOISE: drawing + repacked, Stage.DECODE: decoding}
+    work[Stage.ENCODE] += demand.eyes * BYTES[dtype]
+    base += demand.guides * BYTES[dtype]
     return tuple(
         StagePeak(str(stage), round(base + held.on_device(stage) + bytes_), held.in_main_memory() if card else 0)
         for stage, bytes_ in work.items()

@@ -19,7 +19,8 @@ from app.measured import Measured, Measurement
 from app.paths import ROOT, Paths
 from app.planning import Planner
 from app.services import Services
-from engines.api import GenerationRequest, ResourceError
+from engines.api import CONTROLNET, GenerationRequest, ResourceError
+from tests.engines.identify.headers import fixture, write_safetensors
 
 GB = 10**9
 
@@ -86,6 +87,22 @@ def test_the_limit_of_the_settings_wins(services: Services, memory: Callable[[fl
         assert services.planner.check(wish(), record).budget == 12 * GB
     finally:
         services.change_settings(memory_limit=0)
+
+
+def test_a_controlnet_of_real_size_counts(services: Services, memory: Callable[[float], None], tmp_path: Path) -> None:
+    """The header of the one of Stable Diffusion 1.5, without its weights: 361 million numbers, 1.4 GB on a processor."""
+    net = write_safetensors(tmp_path / "net.safetensors", fixture("sd15-controlnet-diffusers"))
+    record, request, files = services.models.get("starter"), wish(), {f"{CONTROLNET}net": net}
+    memory(16)
+    plain, guided = (services.planner.plan(request, record, each) for each in ({}, files))
+    assert guided.peak - plain.peak == pytest.approx(361e6 * 4, rel=0.01)
+    lora = {"style": write_safetensors(tmp_path / "style.safetensors", {"a.lora_down.weight": ("F16", [1000, 1000])})}
+    assert services.planner.plan(request, record, lora).peak - plain.peak == pytest.approx(4e6, rel=0.01)
+    memory((plain.peak + guided.peak) / 2 / GB + 0.7)
+    services.planner.check(request, record)
+    with pytest.raises(ResourceError) as caught:
+        services.planner.check(request, record, files)
+    assert caught.value.code == "memory-too-small"
 
 
 def test_estimates_learn_from_jobs_of_this_computer(services: Services) -> None:

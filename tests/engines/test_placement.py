@@ -67,6 +67,22 @@ def test_a_plan_that_fits_stays_within_its_budget(
     assert all(stage.device > 0 for stage in plan.stages)
 
 
+@settings(max_examples=100, deadline=None)
+@given(machines, models, some.sampled_from(FAMILIES), demands, some.integers(1, 3 * GB), some.integers(0, GB))
+def test_what_guides_a_picture_is_counted(
+    facts: MachineFacts, model: ModelSizes, family: EngineFamily, demand: Demand, guides: int, eyes: int
+) -> None:
+    plain = decide_placement(facts, model, family, demand)
+    guided = decide_placement(facts, model, family, replace(demand, guides=guides, eyes=eyes))
+    assert guided.rung >= plain.rung or not plain.fits
+    if guided.way == plain.way:
+        width = 4 if facts.device == "cpu" else 2
+        before, after = ({each.stage: each.device for each in plan.stages} for plan in (plain, guided))
+        added = {stage: after[stage] - before[stage] for stage in before}
+        assert all(abs(each - width * guides) <= 1 for stage, each in added.items() if stage != "encode")
+        assert abs(added["encode"] - width * (guides + eyes)) <= 1
+
+
 @settings(max_examples=200, deadline=None)
 @given(machines, models, some.sampled_from(FAMILIES), demands, some.integers(0, 50 * GB))
 def test_more_memory_never_makes_it_slower(
