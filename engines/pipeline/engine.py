@@ -83,7 +83,7 @@ class DiffusersEngine:
             denoiser.register_to_config(**self.family.denoiser_facts)  # pyright: ignore
         self._record, self._placement = record, placement
         self._encodings = TextEncodings(self.family, placement.device)
-        self._vaes = VaeChoice(self._parts.get("vae"), placement.device)
+        self._vaes = VaeChoice(self._parts.get("vae"), placement.device, self.family.title)
         self._looks = Looks(self.family, placement.device, placement.torch_dtype(self.family.denoiser))
         self._guides = Guides(self.family, placement.device, placement.torch_dtype(self.family.denoiser))
 

@@ -27,8 +27,8 @@ OLD_NAMES = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj
 class VaeChoice:
     """The VAE in use by one loaded model. One beside the own stays in memory."""
 
-    def __init__(self, own: Any, device: str) -> None:
-        self._own, self._device = own, device
+    def __init__(self, own: Any, device: str, family: str) -> None:
+        self._own, self._device, self._family = own, device, family
         self._key: tuple[str, int, int] | None = None
         self._other: Any = None
         self.hash = ""  # of the file in use, as infotexts have it; empty for the model's own
@@ -51,7 +51,7 @@ class VaeChoice:
         key = (str(path), facts.st_size, facts.st_mtime_ns)
         if key != self._key:
             self._key, self._other = None, None  # the old one's memory is free before the new one's is taken
-            self._other = read_vae(name, path, self._own, self._device)
+            self._other = read_vae(name, path, self._own, self._device, self._family)
             with path.open("rb") as file:
                 self._other_hash = hashlib.file_digest(file, "sha256").hexdigest()[:10]
             self._key = key
@@ -59,10 +59,11 @@ class VaeChoice:
         return self._other
 
 
-def read_vae(name: str, path: Path, own: Any, device: str) -> Any:
+def read_vae(name: str, path: Path, own: Any, device: str, family: str) -> Any:
     """The file's VAE on the device, of the class of the model's `own`.
 
-    Raises `UserError("vae-broken")`, or `UserError("vae-not-for-model")` with what does not fit.
+    `family` is the title of the model's. Raises `UserError("vae-broken")`, or `UserError("vae-not-for-model")` with what
+    does not fit, and the families of both.
     """
     try:
         tensors: dict[str, torch.Tensor] = plain_names(load_file(path))  # pyright: ignore
@@ -73,11 +74,23 @@ def read_vae(name: str, path: Path, own: Any, device: str) -> Any:
     except EaselError:
         raise
     except Exception as error:  # the converters raise whatever they like for names that they do not find
-        raise UserError("vae-not-for-model", name=name, why=_first_line(error)) from error
+        raise UserError(
+            "vae-not-for-model", name=name, why=_first_line(error), family=family, made_for=_made_for(path)
+        ) from error
     log.info("vae loaded name=%s", name)
     if isinstance(getattr(own, "_hf_hook", None), Stay):  # where some parts take turns, the pipelines ask every part
         add_hook_to_module(vae, Stay())
     return align(vae.to(device).eval().requires_grad_(False))
+
+
+def _made_for(path: Path) -> str:
+    """The families that such a file belongs to, by its header."""
+    from engines.identify import identify
+    from engines.registry import REGISTRY
+
+    titles = {each.id: each.title for each in REGISTRY.all()}
+    fits = dict.fromkeys(titles[key] for key, _part in identify(path, REGISTRY.all()).fits)
+    return " or ".join(fits) or "no family that Easel knows"
 
 
 def _filled(name: str, tensors: dict[str, torch.Tensor], own: Any) -> Any:

@@ -133,6 +133,26 @@ def test_files_that_do_not_fit_are_refused(
     assert run() == plain
 
 
+def test_a_vae_of_another_family_is_refused_with_both_names(
+    run: Callable[..., bytes], tiny_models: Any, tmp_path: Path
+) -> None:
+    """The first layers of FLUX's decoder at their real size, as its file has them."""
+    plain, path = run(), tmp_path / "ae.safetensors"
+    shapes = {"decoder.conv_in.weight": (512, 16, 3, 3), "decoder.conv_out.weight": (3, 128, 3, 3)}
+    shapes |= {"encoder.conv_in.weight": (128, 3, 3, 3), "encoder.conv_out.weight": (32, 512, 3, 3)}
+    shapes |= {
+        "decoder.mid.block_1.conv1.weight": (512, 512, 3, 3),
+        "encoder.down.0.block.0.conv1.weight": (1, 1, 3, 3),
+    }
+    save_file({name: torch.zeros(shape, dtype=torch.bfloat16) for name, shape in shapes.items()}, path)
+    with pytest.raises(UserError) as caught:
+        run("ae", path)
+    told = str(caught.value)
+    assert caught.value.code == "vae-not-for-model"
+    assert "Stable Diffusion 1.5" in told and "FLUX" in told, told
+    assert run() == plain, "the next picture is as before"
+
+
 def test_the_record_names_it(
     engine: ResidentEngine, tiny_models: Any, tiny_request: Any, context: Callable[..., RunContext], tmp_path: Path
 ) -> None:

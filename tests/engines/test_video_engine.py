@@ -30,6 +30,7 @@ from engines.types import Artifact, GenerationRequest, Progress, Stage, Task, Vi
 from engines.video_rules import DecodeKind
 
 from .conftest import VIDEO, tiny_record
+from .test_rescue import broken, load
 from .test_video_files import probe
 
 ALL = [(key, task) for key, family in VIDEO.items() for task in family.tasks]
@@ -400,3 +401,35 @@ def test_a_model_that_is_held_frugally_makes_the_same_latents(studio: Studio, ke
     assert kept[keep] == kept[Keep.WHOLE]
     path = studio.make(request, studio.context(f"{key}-{keep}-{keep}", plan=planned(studio, request, True, keep)))
     assert video_facts(path).frames == request.frames
+
+
+@pytest.mark.parametrize("key", ["wan", "ltx", "animatediff"])
+def test_a_decoder_that_breaks_in_16_bits_is_run_in_float32_and_the_file_says_so(studio: Studio, key: str) -> None:
+    request = studio.request(key, Task.TEXT_TO_VIDEO, seed=21)
+    ctx = studio.context(f"{key}-nan")
+    inner = load(studio.engine, studio.record(key), ctx, torch.bfloat16)
+    with pytest.raises(Stopped):  # the small previews decode too, and are none of ours
+        studio.engine.generate(request, studio.context(f"{key}-nan", on_progress=stop_after(0, Stage.DECODE)))
+    with broken(inner._parts["vae"].decoder):
+        artifact = studio.engine.generate(request, ctx).artifacts[0]
+    note = "decoded in float32: the first try was not a number"
+    assert note in artifact.notes
+    assert note in read_metadata(artifact.path).record["notes"]
+    assert video_facts(artifact.path).frames == request.frames
+    assert inner._parts["vae"].dtype == torch.bfloat16, "the next one is decoded as fast as ever"
+    studio.engine.unload()
+
+
+@pytest.mark.parametrize("key", ["wan", "ltx"])
+def test_a_video_that_breaks_in_16_bits_is_made_in_float32_and_the_file_says_so(studio: Studio, key: str) -> None:
+    request = studio.request(key, Task.TEXT_TO_VIDEO, seed=22)
+    ctx = studio.context(f"{key}-nan-whole")
+    inner = load(studio.engine, studio.record(key), ctx, torch.bfloat16)
+    with broken(inner._parts[VIDEO[key].denoiser], call=2):
+        artifact = studio.engine.generate(request, ctx).artifacts[0]
+    (note,) = artifact.notes
+    assert note.startswith("made in float32: in bfloat16 it was not a number any more after step ")
+    record = read_metadata(artifact.path).record
+    assert record["notes"] == [note] and record["software"]["dtype"] == "float32"
+    assert video_facts(artifact.path).frames == request.frames
+    studio.engine.unload()
