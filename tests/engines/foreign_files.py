@@ -122,6 +122,25 @@ A1111 = [
             "Seed: 5, CFG scale: 7, App: SD.Next, Version: 1a2b3c4, Pipeline: StableDiffusionXLPipeline, Operations: txt2img"
         },
     ),
+    Case(
+        "forge-old.png",
+        "forge",
+        USUAL | {"Model hash": "6ce0161689"},
+        {
+            "parameters": "a cat\nNegative prompt: dog\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, "
+            "Size: 512x768, Model hash: 6ce0161689, Model: x, Version: f0.0.17v1.8.0rc-latest-276-g29be1da7"
+        },
+    ),
+    Case(
+        "sdnext-old.jpg",
+        "sdnext",
+        USUAL,
+        comment=b"UNICODE\0"
+        + (
+            "a cat\nNegative prompt: dog\nSteps: 20, Seed: 5, Sampler: DPM++ 2M Karras, CFG scale: 7, Size: 512x768, "
+            "Parser: Full parser, Model: x, Backend: Diffusers, App: SD.Next, Version: 1a2b3c4, Operations: txt2img"
+        ).encode("utf-16-be"),
+    ),
 ]
 
 FOOOCUS_JSON = {

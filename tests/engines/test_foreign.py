@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from engines.media import read_metadata
 from engines.media.foreign import READERS, understand
 from engines.media.texts import decoded
-from tests.engines.foreign_files import CORPUS, Case, comfy_graph
+from tests.engines.foreign_files import CORPUS, Case, comfy_graph, infotext
 
 
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
@@ -24,6 +24,36 @@ def test_the_corpus(case: Case, tmp_path: Path) -> None:
     assert {key: found.settings.get(key) for key in case.settings} == case.settings
     assert found.raw
     assert found.request is None
+
+
+GRAPH = json.dumps(comfy_graph())
+PLAIN = {"movflags": "+faststart+use_metadata_tags"}
+
+
+@pytest.mark.parametrize(
+    ("name", "tags", "options", "kind"),
+    [
+        ("comfy.mp4", {"prompt": GRAPH, "workflow": "{}"}, PLAIN, "comfyui"),
+        ("comfy.webm", {"PROMPT": GRAPH}, {}, "comfyui"),
+        ("helper-suite.mp4", {"comment": json.dumps({"prompt": GRAPH, "workflow": "{}"})}, {}, "comfyui"),
+        ("helper-suite-2.mp4", {"comment": json.dumps({"prompt": comfy_graph(), "workflow": {}})}, {}, "comfyui"),
+        ("a1111.mp4", {"parameters": infotext()}, PLAIN, "a1111"),
+    ],
+)
+def test_other_programs_videos(
+    tmp_path: Path, name: str, tags: dict[str, str], options: dict[str, str], kind: str
+) -> None:
+    import av
+
+    with av.open(str(tmp_path / name), "w", options=options) as film:
+        film.metadata.update(tags)
+        stream = film.add_stream("libvpx-vp9" if name.endswith("webm") else "libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"  # pyright: ignore
+        frame = av.VideoFrame.from_image(Image.new("RGB", (64, 64), "teal"))
+        film.mux([*stream.encode(frame), *stream.encode()])  # pyright: ignore
+    found = read_metadata(tmp_path / name)
+    assert (found.kind, found.settings["Seed"], found.settings["Steps"]) == (kind, "5", "20")
+    assert found.settings["Prompt"].startswith("a cat")
 
 
 def test_what_nobody_knows_is_shown(tmp_path: Path) -> None:

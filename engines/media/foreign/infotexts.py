@@ -28,5 +28,5 @@ def _program(settings: Mapping[str, str]) -> str:
         return "fooocus"
     if version.startswith("Easel"):
         return "easel"
-    forge = version.startswith(("f1", "f2", "neo", "classic")) or "Module 1" in settings
+    forge = version.startswith(("f0", "f1", "f2", "neo", "classic")) or "Module 1" in settings
     return "forge" if forge or "Distilled CFG Scale" in settings else "a1111"
