@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -295,6 +299,40 @@ def test_a_disk_that_is_too_small_is_told_before_the_first_byte(hub: Hub, downlo
         downloader.add(huge)
     assert found.value.code == "download-disk-too-small" and "1000.0 TB" in found.value.message.cause
     assert hub.file_bytes == sent
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a small file system is mounted with Linux's tmpfs")
+def test_a_disk_that_fills_keeps_what_came_and_goes_on(
+    hub: Hub, make: Callable[[], Downloader], tmp_path: Path
+) -> None:
+    """Room for the plan when it starts, none in the middle: what was fetched stays and is not fetched again."""
+    models = tmp_path / "data" / "models"
+    models.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600m", "tmpfs", str(models)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        downloader = make()
+        plan = downloader.plan(plain(hub))
+        ballast = models / "ballast"
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(1 << 16)):
+                pass
+        os.truncate(ballast, ballast.stat().st_size - 300_000)  # less than the weights
+        monkey = pytest.MonkeyPatch()
+        monkey.setattr("app.download.fetch.check_room", lambda *_: None)  # somebody else fills the disk after the look
+        monkey.setattr("app.download.downloader.check_room", lambda *_: None, raising=False)
+        with pytest.raises(ResourceError) as found:
+            downloader.run(downloader.add(plan).id)
+        monkey.undo()
+        assert found.value.code == "download-disk-full"
+        (waiting,) = downloader.all()
+        sent = hub.file_bytes
+        ballast.unlink()
+        assert downloader.run(waiting.record.id).state is DownloadState.DONE
+        assert hub.file_bytes - sent < 600_000, "not from its beginning"
+    finally:
+        subprocess.run(["umount", "-l", str(models)], check=False)
 
 
 # The queue
