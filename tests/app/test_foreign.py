@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.drafts import Draft
 from app.foreign import readable, with_settings
 from app.sampler_names import recognised, schedule_of
-from engines.api import UserError, read_metadata
+from engines.api import SAMPLER_REGISTRY, UserError, read_metadata
+from engines.media import parse_infotext, write_infotext
 from tests.engines.foreign_files import CORPUS, Case
+from tests.engines.test_media import FACTS, RECORD, request
 
 
 @pytest.mark.parametrize("case", [case for case in CORPUS if "Sampler" in case.settings], ids=lambda case: case.name)
@@ -55,3 +59,35 @@ def test_names_of_schedules() -> None:
 def test_what_cannot_be_used_is_left_out() -> None:
     settings = {"Steps": "many", "Sampler": "Restart", "Seed": "-5", "CFG scale": "7", "Size-1": "512"}
     assert readable(settings) == {"guidance": 7.0, "width": 512}
+
+
+SAMPLERS = sorted(each.key for each in SAMPLER_REGISTRY.samplers)
+SCHEDULES = sorted(each.key for each in SAMPLER_REGISTRY.schedules)
+
+
+@given(
+    sampler=st.sampled_from(SAMPLERS),
+    schedule=st.sampled_from(SCHEDULES),
+    guidance=st.integers(0, 300).map(lambda tenths: tenths / 10),
+    sides=st.tuples(st.integers(8, 256), st.integers(8, 256)),
+    skip=st.integers(1, 4),
+)
+def test_our_own_infotext_is_enough_to_make_it_again(
+    sampler: str, schedule: str, guidance: float, sides: tuple[int, int], skip: int
+) -> None:
+    """When a site kept the infotext and dropped our record, the settings are still there."""
+    wish = request(
+        sampler=sampler, scheduler=schedule, guidance=guidance, width=sides[0] * 8, height=sides[1] * 8, clip_skip=skip
+    )
+    found = readable(parse_infotext(write_infotext(wish, RECORD, FACTS)))
+    expected = {
+        "sampler": sampler.removesuffix(" flow"),  # a flow model's Euler is called so in its own family alone
+        "scheduler": schedule,
+        "guidance": guidance,
+        "width": wish.width,
+        "height": wish.height,
+        "steps": wish.steps,
+        **({"clip_skip": skip} if skip > 1 else {}),
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    assert "clip_skip" in found or skip == 1, "what is absent is the default"
