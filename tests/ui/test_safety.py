@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from tests.profile import used_profile
+from tests.promises.window import easel as said
 from tests.ui.conftest import Easel, Screen, eventually
 
 TABS = ("image", "video", "models", "presets", "history", "settings")
@@ -53,6 +54,46 @@ def test_after_a_crash_the_form_is_as_it_was_and_the_job_goes_on(own: Easel, bro
     card.get_by_role("button", name="Go on").click()
     screen.wait_for_pictures(1)
     assert own.stop() == 0
+
+
+@pytest.mark.long
+def test_after_a_crash_the_waiting_jobs_are_shown_and_the_commands_agree(own: Easel, browser: Browser) -> None:
+    own.start()
+    screen = Screen(browser.new_context().new_page()).open(own.address)
+    screen.generate("made before the crash")
+    screen.advanced("Steps", 150)
+    screen.write("the one that runs")
+    screen.page.keyboard.press("Control+Enter")
+    expect(screen.page.locator(".progress .text")).to_contain_text("/150", timeout=30_000)
+    for prompt in ("a second wish", "a third wish"):
+        screen.write(prompt)
+        screen.page.click("#image-queue")
+        expect(screen.page.locator(".waiting")).to_contain_text(prompt)
+    own.kill()
+    screen.page.close()
+
+    own.start()
+    screen = Screen(browser.new_context().new_page()).open(own.address)
+    expect(screen.page.get_by_text("Easel ended while these waited.")).to_be_visible()
+    waiting = screen.page.locator(".waiting li")
+    expect(waiting).to_have_count(2)
+    expect(waiting.first).to_contain_text("a second wish")
+    expect(screen.page.locator(".stage .card.error")).to_contain_text("program-ended")
+    jobs = said(own.home, "jobs", "list")["jobs"]
+    assert sorted(each["state"] for each in jobs) == ["interrupted", "queued", "queued", "succeeded"]
+    screen.page.get_by_role("button", name="Remove from the queue").first.click()
+    expect(waiting).to_have_count(1)
+    screen.page.get_by_role("button", name="Go on with the queue").click()
+    eventually(lambda: count(said(own.home, "jobs", "list")["jobs"], "succeeded") == 2, 300)
+    expect(screen.page.get_by_text("Easel ended while these waited.")).to_be_hidden()
+    screen.tab("history")
+    expect(screen.page.locator(".history-tab .tile")).to_have_count(2)
+    assert len(said(own.home, "history", "list")["pictures"]) == 2
+    assert own.stop() == 0
+
+
+def count(jobs: list[dict[str, str]], state: str) -> int:
+    return sum(job["state"] == state for job in jobs)
 
 
 def test_closing_leaves_no_process(own: Easel, browser: Browser) -> None:

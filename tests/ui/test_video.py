@@ -213,3 +213,47 @@ def test_the_history_shows_uses_and_trashes_a_film(screen: Screen, studio: Easel
     dialog.get_by_role("button", name="Move to the trash").click()
     expect(tile).to_have_count(0, timeout=WAIT)
     assert not path.exists()
+
+
+def drop(screen: Screen, path: Path) -> Locator:
+    """Drop a video on the tab, as the system does it; returns the question that the page asks."""
+    script = """([bytes, name]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(bytes)], name, {type: 'video/webm'}));
+        const options = {dataTransfer: transfer, bubbles: true, cancelable: true};
+        document.querySelector('#tab-video .stage').dispatchEvent(new DragEvent('drop', options));
+    }"""
+    screen.page.evaluate(script, [list(path.read_bytes()), path.name])
+    dialog = screen.page.locator("dialog[open]")
+    dialog.locator("video").wait_for(timeout=WAIT)
+    return dialog
+
+
+def test_a_dropped_film_gives_its_settings_back_or_is_an_input(screen: Screen, given: dict[str, str]) -> None:
+    page = screen.page
+    mode(screen, "Text to video")
+    original = generate(screen, "a kite in the wind")
+    page.fill("#video-prompt textarea", "other words")
+    page.wait_for_timeout(500)
+    dialog = drop(screen, original)
+    expect(dialog).to_contain_text("Made with Easel")
+    expect(dialog).to_contain_text("a kite in the wind")
+    dialog.get_by_role("button", name="Use its settings").click()
+    expect(page.locator("#video-prompt textarea")).to_have_value("a kite in the wind", timeout=WAIT)
+    page.wait_for_timeout(500)
+    again = generate(screen, "a kite in the wind")
+    assert again != original
+    assert again.read_bytes() == original.read_bytes(), "the same film, with its seed"
+
+    dialog = drop(screen, Path(given["film"]))
+    expect(dialog).to_contain_text("A video without settings of its own")
+    expect(dialog.get_by_role("button", name="Use its settings")).to_have_count(0)
+    dialog.get_by_role("button", name="Make it longer").click()
+    page.locator("#video-player video").wait_for(state="visible", timeout=WAIT)
+    assert page.locator("#video-task").get_by_role("radio", name="Make longer", exact=True).is_checked()
+    expect(page.locator("#video-said")).to_contain_text("12 a second", timeout=WAIT)
+    assert video_facts(generate(screen, "the dropped film goes on")).frames == 20 + 9 - 1
+
+    drop(screen, Path(given["film"])).get_by_role("button", name="Draw it anew").click()
+    chip = page.locator("#video-task").get_by_role("radio", name="Video to video", exact=True)
+    expect(chip).to_be_checked(timeout=WAIT)
