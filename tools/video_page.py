@@ -26,6 +26,15 @@ A model makes certain numbers of frames and multiples of a side alone. A length 
 for by itself and that the model does not make is refused, with the nearest ones. A picture to start from is cut to
 the outline of the video, never stretched.
 
+## Before it starts
+
+The line beside Generate and `easel plan` say what a video will take: memory, time, the size of its file and the room on
+the disk while it is made. The size is that of files of the same kind that were made on this computer, of the same model
+where there are any; before that it is what a panned picture with a little grain took (bytes a pixel and frame: `webm`
+0.034, `webm-av1` 0.025, `mp4` 0.039, `gif` 0.59, `webp` 0.19), and at most what noise takes. A wish gets a refusal before
+anything is loaded, with both numbers and what would fit, when memory is too small in the most frugal way, when the disk
+of the outputs or of the data folder is, and when the length, the size or the container cannot be made.
+
 ## Files
 
 | format | made of | plays in the window | what it is for |
@@ -38,7 +47,13 @@ the outline of the video, never stretched.
 Frames are written while they are decoded, a few at a time, under a name with `.part` in it, which plays as far as it
 goes; the file gets its name when it is whole. What the sampler made is kept on disk until then: a decode that was
 stopped or killed goes on from there without a step of sampling, and gives the same bytes. Out of memory, a decode is
-tried in tiles or with fewer frames at once, then on the processor. How a video was made is in the file: `parameters`
+tried in tiles or with fewer frames at once, then on the processor; a decoder that gives no numbers in 16 bits runs in
+float32; the file and the page say so.
+
+The same bytes come of the same number of processor threads alone: sums are split among them. The file holds that
+number, `easel verify` takes it, and `easel why-different` names it. Tiles give other pixels than whole frames, too.
+Whether there are tiles is decided when a video is begun, and it goes on that way after a stop; if memory has become too
+small meanwhile it goes on in tiles, and the file says so. How a video was made is in the file: `parameters`
 (what A1111 writes) and `easel` (everything), which ffprobe and exiftool show.
 
 ## What is left out

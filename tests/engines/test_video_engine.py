@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -433,3 +436,42 @@ def test_a_video_that_breaks_in_16_bits_is_made_in_float32_and_the_file_says_so(
     assert record["notes"] == [note] and record["software"]["dtype"] == "float32"
     assert video_facts(artifact.path).frames == request.frames
     studio.engine.unload()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 8 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs Linux's tmpfs and the right to mount")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+@pytest.mark.parametrize("stage", [Stage.DENOISE, Stage.DECODE])
+def test_a_disk_that_fills_while_a_video_is_made(studio: Studio, small_disk: Path, stage: Stage) -> None:
+    """Its code; what was there stays; with room again the same bytes, without a step where the latents were kept."""
+    request = studio.request("wan", Task.TEXT_TO_VIDEO, frames=33, seed=31)
+    whole = studio.make(request, studio.context(f"room-{stage}")).read_bytes()
+    ballast = small_disk / "ballast"
+
+    def fill(progress: Progress) -> None:
+        if progress.stage is stage and not ballast.exists():
+            with ballast.open("wb", buffering=0) as file, suppress(OSError):
+                while file.write(bytes(512)):
+                    pass
+
+    ctx = RunContext(staging=small_disk, on_progress=fill, preview_every=0.0, checkpoint_every=0.0)
+    with pytest.raises(ResourceError) as caught:
+        studio.make(request, ctx)
+    assert caught.value.code == "no-room-while-made"
+    assert str(small_disk) in str(caught.value)
+    assert ctx.checkpoint.exists() is (stage is Stage.DECODE)
+    ballast.unlink()
+    seen: list[Progress] = []
+    again = studio.make(request, RunContext(staging=small_disk, on_progress=seen.append, preview_every=0.0))
+    assert again.read_bytes() == whole
+    assert (Stage.DENOISE in {progress.stage for progress in seen}) is (stage is Stage.DENOISE)
+    assert [path.name for path in small_disk.iterdir()] == [again.name]
