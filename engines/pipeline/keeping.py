@@ -16,6 +16,7 @@ from accelerate.hooks import add_hook_to_module
 from engines.family import EngineFamily
 from engines.header import read_header
 from engines.interface import RunContext
+from engines.layout import channels_last
 from engines.loaders import PART_CLASSES, load_model
 from engines.part_sizes import part_sizes
 from engines.pipeline.mapped import map_part, widen
@@ -125,7 +126,10 @@ def set_tiles(vae: Any) -> None:
 def _load(record: ModelRecord, family: EngineFamily, placement: Placement, check: Check) -> dict[str, Any]:
     """The parts where the plan wants them; what is shrunk is shrunk before it goes to a card."""
     if not record.eight_bits or placement.device == "cpu":
-        return shrink(load_model(record.loader, record, family, placement, check), record, family, placement)
+        parts = load_model(record.loader, record, family, placement, check)
+        if isinstance(decoder := parts.get("vae"), torch.nn.Module):
+            channels_last(decoder)
+        return shrink(parts, record, family, placement)
     here = load_model(record.loader, record, family, replace(placement, device="cpu"), check)
     parts = shrink(here, record, family, placement)
     return {

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from engines.errors import EaselError, UserError
 from engines.identify.structure import plain_names
-from engines.layout import align
+from engines.layout import align, channels_last
 from engines.pipeline.turns_in_memory import Stay
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def read_vae(name: str, path: Path, own: Any, device: str, family: str) -> Any:
     log.info("vae loaded name=%s", name)
     if isinstance(getattr(own, "_hf_hook", None), Stay):  # where some parts take turns, the pipelines ask every part
         add_hook_to_module(vae, Stay())
-    return align(vae.to(device).eval().requires_grad_(False))
+    return channels_last(align(vae.to(device).eval().requires_grad_(False)))
 
 
 def _made_for(path: Path) -> str:

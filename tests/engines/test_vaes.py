@@ -15,6 +15,7 @@ from engines.errors import UserError
 from engines.interface import RunContext
 from engines.media import read_metadata
 from engines.options import VAE
+from engines.records import ModelRecord
 from engines.resident import ResidentEngine
 from tests.engines import originals
 from tests.engines.single_files import weights_of
@@ -166,3 +167,13 @@ def test_the_record_names_it(
     assert metadata.settings["VAE"] == "sharp"
     assert metadata.settings["VAE hash"] == hashlib.sha256(path.read_bytes()).hexdigest()[:10]
     assert load_file(path)
+
+
+def test_a_decoder_is_laid_out_for_the_processor(
+    tiny_models: dict[str, ModelRecord], context: Callable[..., RunContext]
+) -> None:
+    engine = ResidentEngine()
+    engine.load(tiny_models["sd15"], context("load"))
+    vae = engine.current._parts["vae"]  # pyright: ignore
+    weights = [each for each in vae.parameters() if each.ndim == 4]
+    assert weights and all(each.is_contiguous(memory_format=torch.channels_last) for each in weights)

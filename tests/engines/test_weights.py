@@ -13,8 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engines.errors import Cancelled
+from engines.loaders import READ_DIRECTLY
 from engines.registry import REGISTRY
-from engines.weights import NAME, load_module
+from engines.tiny import _text_encoder
+from engines.weights import ENCODER_NAME, NAME, load_module
 
 PARTS = [
     (family.id, name)
@@ -52,6 +54,39 @@ def test_the_same_numbers_as_the_library_s(tmp_path: Path, family_id: str, name:
         assert all(torch.equal(value, theirs.state_dict()[key]) for key, value in ours.state_dict().items())
         for (key, ours_buffer), (_, theirs_buffer) in zip(ours.named_buffers(), theirs.named_buffers(), strict=True):
             assert torch.equal(ours_buffer, theirs_buffer) and ours_buffer.dtype == theirs_buffer.dtype, key
+
+
+ENCODERS = [
+    (family.id, name)
+    for family in REGISTRY.all()
+    for name, part in family.tiny.parts.items()
+    if part.class_name in READ_DIRECTLY
+]
+
+
+@pytest.mark.parametrize("old_names", [False, True])
+@pytest.mark.parametrize(("family_id", "name"), ENCODERS)
+def test_text_encoders_are_read_directly_and_say_the_same(
+    tmp_path: Path, family_id: str, name: str, old_names: bool
+) -> None:
+    """From files with today's names, and from those of before, with a prefix and a tensor that the class computes."""
+    import transformers
+
+    kind = getattr(transformers, REGISTRY.get(family_id).tiny.parts[name].class_name)
+    torch.manual_seed(3)
+    _text_encoder(REGISTRY.get(family_id).tiny.parts[name]).half().save_pretrained(tmp_path)
+    if old_names:
+        file = tmp_path / ENCODER_NAME
+        tensors = load_file(file)
+        there = ("text_model.", "text_projection")
+        plain = {name if name.startswith(there) else f"text_model.{name}": each for name, each in tensors.items()}
+        save_file({**plain, "text_model.embeddings.position_ids": torch.arange(77)[None]}, file)
+    ours = load_module(kind, tmp_path, torch.float32, "cpu", nothing)
+    theirs = kind.from_pretrained(tmp_path, local_files_only=True, torch_dtype=torch.float32).eval()
+    tokens = torch.tensor([[1, 5, 9, 2]])
+    assert ours is not None and not ours.training
+    with torch.inference_mode():
+        assert torch.equal(ours(tokens)[0], theirs(tokens)[0])
 
 
 @pytest.fixture
