@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from app import machine
 from app.addons import addon_files
 from app.engine_pool import Lane
 from app.events import Clock, Event, EventHub, QueueChanged
@@ -23,8 +25,9 @@ from app.models import ModelStore
 from app.outputs import OutputStore
 from app.places import check_output_place
 from app.planning import Planner
+from app.prefetch import Prefetch
 from app.validate import validate
-from app.weight_hashes import WeightHashes
+from app.weight_hashes import WeightHashes, model_weights
 from app.wildcards import WildcardStore
 from engines.api import (
     Artifact,
@@ -38,6 +41,7 @@ from engines.api import (
     Progress,
     ResourceError,
     RunContext,
+    Stage,
     UserError,
     family_of,
 )
@@ -50,6 +54,7 @@ ROOM_EVERY = 1.0  # seconds between two tries to write down what a job became, o
 # Errors after which the job can go on where it was, because it was not the wish that failed.
 INTERRUPTING = {"engine-died", "program-ended", "decode-out-of-memory", LANE_LOST}
 MOST_LOSSES = 3  # lanes that one job may lose; after that it is likely to be the reason
+LOOK_AHEAD = 0.5  # seconds between two looks at what is next in the queue
 
 
 class Orchestrator:
@@ -74,6 +79,8 @@ class Orchestrator:
         self._inputs, self._outputs, self._staging = inputs, outputs, staging
         self.save_metadata = save_metadata
         self._weights = WeightHashes(models)
+        self.prefetch = Prefetch(lambda: machine.memory().available)
+        self._looked_ahead = 0.0
         self._wildcards, self._planner = wildcards, planner
         self._hub: EventHub[Event] = EventHub()
         self._queue_hub: EventHub[QueueChanged] = EventHub()
@@ -224,6 +231,7 @@ class Orchestrator:
                 token.cancel()
             self._wake.notify_all()
         self._weights.close()
+        self.prefetch.end()
         for thread in tuple(self._serving):
             thread.join(30)
         for lane in self._lanes:
@@ -297,6 +305,8 @@ class Orchestrator:
             record = self._models.get(job.request.model)
             record = replace(record, hashes=self._weights.of(record, job.request))
             ctx = self._context(job, record)
+            if job.request.needs_model:
+                self.prefetch.used(model_weights(record).values())
             result = lane.run(record, job.request, ctx)
             if self._planner is not None and ctx.plan is not None:
                 self._planner.learn(job.request, record, ctx.plan, result, self._bytes_of(job.id))
@@ -326,16 +336,17 @@ class Orchestrator:
         inputs = {name: self._inputs.path_of(value) for name, value in request.inputs.items()}
         clock = Clock()
         files = addon_files(request, record, self._models)
+        plan = self._plan(request, record, files)
         return RunContext(
             staging=staging,
             inputs=inputs,
             files=files,
             token=self._tokens[job.id],
-            on_progress=lambda progress: self._progress(job, progress, clock),
+            on_progress=lambda progress: self._progress(job, progress, clock, plan),
             on_artifact=lambda artifact: self._publish(job, artifact),
             first_image=len(job.artifacts),
             with_metadata=self.save_metadata,
-            plan=self._plan(request, record, files),
+            plan=plan,
         )
 
     def _plan(self, request: GenerationRequest, record: ModelRecord, files: Mapping[str, Path]) -> Plan | None:
@@ -344,7 +355,21 @@ class Orchestrator:
             return None
         return self._planner.check(request, record, files)
 
-    def _progress(self, job: Job, progress: Progress, clock: Clock) -> None:
+    def _read_ahead(self, job: Job, plan: Plan | None) -> None:
+        """While a job draws: the files of the next one's model, where that is another and there is room."""
+        if time.monotonic() - self._looked_ahead < LOOK_AHEAD:
+            return
+        self._looked_ahead = time.monotonic()
+        following = self.ledger.next_queued()
+        if following is None or following.request.model == job.request.model or not following.request.needs_model:
+            return
+        with contextlib.suppress(UserError):  # the model is gone: its own job will say so
+            files = model_weights(self._models.get(following.request.model)).values()
+            self.prefetch.begin(files, max(0, plan.peak - sum(lane.held_memory for lane in self._lanes)) if plan is not None else 0)
+
+    def _progress(self, job: Job, progress: Progress, clock: Clock, plan: Plan | None) -> None:
+        if progress.stage is Stage.DENOISE:  # its own files are read by then
+            self._read_ahead(job, plan)
         self._hub.publish(Event(job, progress, clock.seconds_left(progress)))
 
     def _publish(self, job: Job, artifact: Artifact) -> None:
