@@ -1,7 +1,8 @@
 """Counts the bytes that a full-size denoiser or decoder has alive at once, for a pixel, without computing anything.
 
 The modules run on torch's meta device, where tensors have shapes and no numbers; attention is replaced by its result, as the
-fused kernels never hold its matrix. The figures in the families (`MemoryFigures`) come from here, at 2 bytes a value.
+fused kernels never hold its matrix. It takes a minute or two. The figures in the families (`MemoryFigures`) come from here, at 2
+bytes a value.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def report(name: str, pixels: int, module: Any, run: Callable[[Any], object]) ->
     with torch.no_grad(), counting:
         run(module)
     count = sum(each.numel() for each in module.parameters())
-    print(f"{name:<34} {count / 1e9:6.2f} B parameters {counting.peak / pixels:8.0f} bytes a pixel")
+    print(f"{name:<34} {count / 1e9:6.2f} B parameters {counting.peak / pixels:8.0f} bytes a pixel", flush=True)
 
 
 def decoders() -> None:
