@@ -64,12 +64,14 @@ def next_plan(record: ModelRecord, family: EngineFamily, failed: Plan) -> Plan |
 
 def load_kept(record: ModelRecord, family: EngineFamily, placement: Placement, check: Check) -> dict[str, Any]:
     """The model's parts by name, held as `placement.keep` says."""
+    if placement.device == "cpu":
+        ways = {Keep.WHOLE: _load, Keep.PARTS: _in_turns}
+        parts = ways.get(placement.keep, _from_file)(record, family, placement, check)
+        if isinstance(decoder := parts.get("vae"), torch.nn.Module):
+            channels_last(decoder)
+        return parts
     if placement.keep is Keep.WHOLE:
         return _load(record, family, placement, check)
-    if placement.device == "cpu":
-        if placement.keep is Keep.PARTS:
-            return _in_turns(record, family, placement, check)
-        return _from_file(record, family, placement, check)
     waiting = _load(record, family, replace(placement, device="cpu"), check)
     if placement.keep in (Keep.STREAM, Keep.DISK):
         disk = tempfile.mkdtemp(prefix="easel-weights-") if placement.keep is Keep.DISK else None
@@ -126,10 +128,7 @@ def set_tiles(vae: Any) -> None:
 def _load(record: ModelRecord, family: EngineFamily, placement: Placement, check: Check) -> dict[str, Any]:
     """The parts where the plan wants them; what is shrunk is shrunk before it goes to a card."""
     if not record.eight_bits or placement.device == "cpu":
-        parts = load_model(record.loader, record, family, placement, check)
-        if isinstance(decoder := parts.get("vae"), torch.nn.Module):
-            channels_last(decoder)
-        return shrink(parts, record, family, placement)
+        return shrink(load_model(record.loader, record, family, placement, check), record, family, placement)
     here = load_model(record.loader, record, family, replace(placement, device="cpu"), check)
     parts = shrink(here, record, family, placement)
     return {
