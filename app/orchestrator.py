@@ -365,7 +365,9 @@ class Orchestrator:
             return
         with contextlib.suppress(UserError):  # the model is gone: its own job will say so
             files = model_weights(self._models.get(following.request.model)).values()
-            self.prefetch.begin(files, max(0, plan.peak - sum(lane.held_memory for lane in self._lanes)) if plan is not None else 0)
+            self.prefetch.begin(
+                files, max(0, plan.peak - sum(lane.held_memory for lane in self._lanes)) if plan is not None else 0
+            )
 
     def _progress(self, job: Job, progress: Progress, clock: Clock, plan: Plan | None) -> None:
         if progress.stage is Stage.DENOISE:  # its own files are read by then
