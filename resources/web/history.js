@@ -44,7 +44,7 @@ class History {
       oninput: () => { clearTimeout(timer); timer = setTimeout(() => this.ask({ text: search.value }), TYPING); },
     });
     const seed = h("input", {
-      type: "text", inputmode: "numeric", id: "history-seed", size: 11, placeholder: t("history.seed"), "aria-label": t("history.seed"),
+      type: "search", inputmode: "numeric", id: "history-seed", size: 11, placeholder: t("history.seed"), "aria-label": t("history.seed"),
       oninput: () => { clearTimeout(timer); timer = setTimeout(() => this.ask({ seed: seed.value.trim() }), TYPING); },
     });
     const task = this.choice("task", t("history.all-tasks"), TASKS.map((name) => [name, t(`task.${name}`)]));
