@@ -212,6 +212,7 @@ def _photograph(file: Path) -> None:
     if program is None or WINDOWS:
         print("     no picture of the window: ImageMagick's import is not here")
         return
+    file.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([program, "-window", "root", str(file)], check=True, timeout=30)
 
 
