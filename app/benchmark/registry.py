@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.benchmark.bench import Bench
 from app.benchmark.figures import Figure
-from app.benchmark.rows import estimates, http, loading, pictures, quality, startup, switching
+from app.benchmark.rows import estimates, http, loading, many, pictures, quality, startup, switching
 
 
 @dataclass(frozen=True)
@@ -25,5 +25,6 @@ GROUPS: Mapping[str, RowGroup] = {
     "startup": RowGroup("process start to the HTTP door and to a picture", startup.measure),
     "loading": RowGroup("loading and its peak memory", loading.measure),
     "switching": RowGroup("two models in turn", switching.measure),
+    "many": RowGroup("a grid of seeds, pictures together, a LoRA's weights", many.measure),
     "estimates": RowGroup("what Easel expects against what it takes", estimates.measure),
 }

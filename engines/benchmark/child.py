@@ -10,7 +10,7 @@ from typing import Any
 from engines.errors import EaselError, InternalError
 from engines.runtime import prepare_environment
 
-QUESTIONS = frozenset({"load", "picture", "switch_back", "script"})
+QUESTIONS = frozenset({"load", "picture", "switch_back", "script", "lora_weights"})
 
 
 def main(pipe: Connection, kind: str, folder: Path) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engines.benchmark.lora_weights import made_at_weights
 from engines.benchmark.took import Loaded, Made, Took, mean_step
 from engines.interface import RunContext
 from engines.records import ModelRecord
 from engines.resident import ResidentEngine
 from engines.runtime import peak_memory
 from engines.types import GenerationRequest, Progress, Stage
+
+NO_FILES: Mapping[str, Path] = {}
 
 
 class EaselSide:
@@ -31,12 +34,12 @@ class EaselSide:
         self._engine.load(record, self._context([]))
         return Loaded(Took.now().since(started), peak_memory())
 
-    def picture(self, request: GenerationRequest) -> Made:
-        """Make the picture as a job does: load, which finds it loaded, and generate."""
+    def picture(self, request: GenerationRequest, files: Mapping[str, Path] = NO_FILES) -> Made:
+        """Make the picture as a job does: load, which finds it loaded, and generate. `loads` counts LoRAs too."""
         assert self._record is not None, "load comes first"
         marks: list[tuple[Progress, Took]] = []
-        loads = self._engine.loads
-        ctx = self._context(marks)
+        loads = self._loads
+        ctx = replace(self._context(marks), files=files)
         calls = CallCount(self._encoders)
         started = Took.now()
         self._engine.load(self._record, ctx)
@@ -44,8 +47,13 @@ class EaselSide:
         whole = Took.now().since(started)
         steps = [at for progress, at in marks if progress.stage is Stage.DENOISE]
         return Made(
-            whole, mean_step(steps), _between(marks), calls.end(), self._engine.loads - loads, result.artifacts[0].path
+            whole, mean_step(steps), _between(marks), calls.end(), self._loads - loads, result.artifacts[0].path
         )
+
+    def lora_weights(self, request: GenerationRequest) -> list[Made]:
+        """The picture with a LoRA that is made for the model here, at several weights."""
+        self.picture(request)  # the pipeline is there when it has run
+        return made_at_weights(getattr(self._engine.current, "_pipe", None), request, self._folder, self.picture)
 
     def switch_back(self, record: ModelRecord) -> Made:
         """Load the model, the same one once more as another, and the first again: what the last of these takes."""
@@ -54,6 +62,11 @@ class EaselSide:
         loads = self._engine.loads
         took = self.load(record).took
         return Made(took, None, None, 0, self._engine.loads - loads)
+
+    @property
+    def _loads(self) -> int:
+        loras = getattr(self._engine.current, "_loras", None)
+        return self._engine.loads + (loras.loads if loras is not None else 0)
 
     @property
     def _encoders(self) -> Iterable[Any]:

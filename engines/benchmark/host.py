@@ -43,6 +43,10 @@ class BenchmarkSide:
         """Easel's side alone: what going back to a model takes that was used before another one."""
         return self._ask("switch_back", record)
 
+    def lora_weights(self, request: GenerationRequest) -> list[Made]:
+        """Easel's side alone: the picture with a LoRA, made for the model on the spot, at several weights."""
+        return self._ask("lora_weights", request)
+
     def script(self, request: GenerationRequest) -> dict[str, Any] | None:
         """The plain side alone: what `engines.benchmark.script` is given for the request; None where it cannot do it."""
         return self._ask("script", request)

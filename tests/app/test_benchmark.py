@@ -16,7 +16,7 @@ from app.benchmark.imports import costs_of
 from app.benchmark.plot import GOOD, draw
 from app.benchmark.record import Record, compare
 from app.benchmark.registry import GROUPS
-from app.benchmark.rows import estimates, switching
+from app.benchmark.rows import estimates, many, switching
 from app.commands import cli
 from app.models import ModelStore
 from app.paths import STARTER
@@ -133,6 +133,18 @@ def test_going_back_to_a_model_loads_nothing(bench: Bench) -> None:
     with bench:
         figures = {figure.name: figure for figure in switching.measure(bench)}
     assert figures["A, B, A: loads on the way back"].easel == 0
+
+
+@pytest.mark.long
+def test_many_pictures_of_one_wish_encode_and_load_once(bench: Bench) -> None:
+    with bench:
+        figures = {figure.name: figure for figure in many.measure(bench)}
+    seeds = figures["16 seeds: encoder calls"]
+    assert seeds.plain is not None and 0 < seeds.easel <= 2 and seeds.plain >= 16
+    assert figures["16 seeds: encoder calls after the first"].reached is True
+    assert figures["another weight of a LoRA: loads"].reached is True
+    together = figures["a picture of four made together"]
+    assert together.easel > 0 and together.ratio is not None and together.beside == "one by one"
 
 
 @pytest.mark.long

@@ -47,6 +47,17 @@ def test_the_second_picture_encodes_nothing_on_one_side_alone(
     assert calls[1][0] == calls[1][1] > 0
 
 
+def test_another_weight_of_a_lora_loads_nothing(
+    tiny_models: dict[str, ModelRecord], tiny_request: Requests, tmp_path: Path
+) -> None:
+    side = EaselSide(tmp_path)
+    side.load(tiny_models["sd15"])
+    made = side.lora_weights(tiny_request("sd15"))
+    assert [each.loads for each in made] == [1, 0, 0]
+    pictures = {path.read_bytes() for path in tmp_path.rglob("image-*.png")}
+    assert len(pictures) == len(made) + 1, "each weight gives another picture, and the model alone too"
+
+
 def test_a_script_is_given_what_json_can_carry(
     tiny_models: dict[str, ModelRecord], tiny_request: Requests, tmp_path: Path
 ) -> None:
