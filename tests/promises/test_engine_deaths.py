@@ -21,7 +21,7 @@ from tests.promises.conftest import wish
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600), pytest.mark.skipif(os.name == "nt", reason="signals")]
 
 SIGNALS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL)
-DEATHS = 30
+DEATHS = int(os.environ.get("EASEL_DEATHS", "30"))
 
 
 def engine_pid(services: Services) -> int | None:
