@@ -17,7 +17,6 @@ from app import quick_gradio
 from app.jobs import Job
 from app.mcp.tools import MADE, Tools, worded
 from app.services import Services
-from engines.api import ResourceError
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -34,7 +33,7 @@ class Door:
     """The server as an ASGI application; `lifespan` is to be held while it serves."""
 
     def __init__(self, services: Services, address: Address) -> None:
-        """`address` gives the address of a finished file. Raises `ResourceError("mcp-missing")`."""
+        """`address` gives the address of a finished file."""
         self._services, self._address = services, address
         self._server = self._build()
 
@@ -54,11 +53,6 @@ class Door:
     def _build(self) -> Any:
         quick_gradio.prepare(self._services.paths.cache / "gradio")
         import gradio as gr
-
-        try:
-            import mcp  # noqa: F401
-        except ImportError as error:
-            raise ResourceError("mcp-missing") from error
         from gradio.mcp import GradioMCPServer
 
         tools, door = Tools(self._services), self
