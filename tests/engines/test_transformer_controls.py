@@ -19,6 +19,7 @@ from engines.options import CONTROLNET, ControlUse
 from engines.pipeline.controls import KINDS
 from engines.pipeline.controls.nets import check_fit
 from engines.pipeline.guides import as_tensor
+from engines.pipeline.shortcuts.first_block import FirstBlock
 from engines.resident import ResidentEngine
 from engines.tiny_addons import NETS, make_tiny_transformer_controlnet, tiny_transformer_net
 from engines.types import Task
@@ -242,3 +243,33 @@ def test_files_that_do_not_fit_are_refused(
     with pytest.raises(UserError) as caught:
         make(engine, tiny_models[family_id], tiny_request(family_id, steps=2, controls=[use("net")]), ctx)
     assert caught.value.code == "controlnet-not-for-model"
+
+
+@pytest.mark.parametrize("key", ["flux", "flux-double", "qwen-image"])
+def test_a_cached_step_is_guided_once(
+    engine: ResidentEngine, tiny_models: Any, tiny_request: Any, guided: Any, key: str
+) -> None:
+    """The same call again, answered from the cache, is the same answer: what a ControlNet adds is not added twice."""
+    family_id = key.removesuffix("-double")
+    engine.load(tiny_models[family_id], guided("load"))
+    transformer: Any = engine.current._denoisers[0]  # pyright: ignore
+    calls: list[dict[str, Any]] = []
+    hook = transformer.register_forward_hook(lambda _m, _a, kwargs, _o: calls.append(kwargs), with_kwargs=True)
+    request = tiny_request(family_id, steps=2, guidance=1.0, controls=[use(family_id)])
+    engine.generate(request, guided("call"))
+    hook.remove()
+    kwargs = calls[0]
+    if key.endswith("-double"):  # a network for the first list of blocks alone
+        kwargs = {name: value for name, value in kwargs.items() if name != "controlnet_single_block_samples"}
+    full = iter((True, False))
+    cache = FirstBlock(transformer, lambda: next(full), 1.0)
+    cache.install()
+    try:
+        with torch.no_grad():
+            answers = []
+            for _step in range(2):
+                cache.begin_step(True)
+                answers.append(transformer(**kwargs)[0])
+    finally:
+        cache.remove()
+    assert torch.allclose(answers[0], answers[1], atol=1e-3), (answers[0] - answers[1]).abs().max()

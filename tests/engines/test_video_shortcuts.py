@@ -52,6 +52,19 @@ def test_a_stopped_video_goes_on_to_the_same_latents(studio: Studio, key: str) -
     assert run(studio, request.with_(shortcuts=None), f"{key}-after") == plain, "it left a trace"
 
 
+@pytest.mark.parametrize("key", marked([key for key in CACHED if VIDEO[key].guidance.together]))
+def test_guidance_may_end_between_full_steps(studio: Studio, key: str) -> None:
+    """What is remembered of both prompts is not added to the one prompt that is left."""
+    request = studio.request(
+        key, Task.TEXT_TO_VIDEO, steps=5, guidance=4.0, shortcuts={"every": 4, "change": 1.0, "guided_to": 0.5}
+    )
+    studio.engine.load(studio.record(key), studio.context(f"{key}-load"))
+    denoiser = studio.engine.current._parts[VIDEO[key].denoiser]  # pyright: ignore
+    counting = Counting(denoiser)
+    run(studio, request, f"{key}-ends")
+    assert counting.end() == [2] * 5
+
+
 def run(studio: Studio, request: object, name: str) -> dict[str, bytes]:
     """The latents of a run that ends before its decode."""
     ctx = studio.context(name, on_progress=stop_after(0, Stage.DECODE))

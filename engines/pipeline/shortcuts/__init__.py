@@ -48,8 +48,8 @@ class Cache(Protocol):
         ...
 
 
-CACHES: Mapping[str, Callable[[Any, Callable[[], bool], float], Cache]] = {
-    "deep": lambda denoiser, full, _change: DeepCache(denoiser, full),
+CACHES: Mapping[str, Callable[[Any, Callable[[], bool], float, Callable[[], bool]], Cache]] = {
+    "deep": lambda denoiser, full, _change, _guided: DeepCache(denoiser, full),
     "first-block": FirstBlock,
 }
 
@@ -79,7 +79,7 @@ class ShortcutHooks:
         self._steps.rests = lambda calls: self._now.is_full(calls)
         for denoiser in self._denoisers:
             if self._shortens:
-                self._install(PromptAlone(denoiser, lambda: self._now.is_guided(self._steps.calls)))
+                self._install(PromptAlone(denoiser, self._is_guided))
             if self._reuses:
                 self._add_cache(denoiser)
 
@@ -94,9 +94,15 @@ class ShortcutHooks:
 
     def _add_cache(self, denoiser: torch.nn.Module) -> None:
         assert self._wish is not None and self._kind is not None
-        cache = CACHES[self._kind](denoiser, lambda: self._now.is_full(self._steps.calls), self._wish.change)
+        cache = CACHES[self._kind](denoiser, self._is_full, self._wish.change, self._is_guided)
         self._install(cache)
         self._hooks.append(denoiser.register_forward_pre_hook(lambda *_: self._begin(cache)))
+
+    def _is_full(self) -> bool:
+        return self._now.is_full(self._steps.calls)
+
+    def _is_guided(self) -> bool:
+        return self._now.is_guided(self._steps.calls)
 
     def _begin(self, cache: Cache) -> None:
         first, self._step = self._step != self._steps.calls, self._steps.calls
