@@ -245,9 +245,19 @@ class HistoryStore:
         return self._read_folder(folder.absolute(), {row["path"]: row for row in rows}, check)
 
     def leave_folder(self, folder: Path) -> int:
-        """List the pictures below a folder no more; returns how many there were. The files stay as they are."""
-        rows = self._rows("SELECT id, path FROM pictures", ())
-        inside = [(row["id"],) for row in rows if Path(row["path"]).is_relative_to(folder.absolute())]
+        """List the pictures below a folder no more; returns how many there were. The files stay as they are.
+
+        What Easel made is listed all the same, and so is what another listed folder holds.
+        """
+        folder = folder.absolute()
+        others = (self.outputs, *(each for each in self.folders if each != folder))
+        rows = self._rows("SELECT id, path FROM pictures WHERE job = ''", ())
+        found = [(row["id"], Path(row["path"])) for row in rows]
+        inside = [
+            (name,)
+            for name, path in found
+            if path.is_relative_to(folder) and not any(path.is_relative_to(other) for other in others)
+        ]
         self._write("DELETE FROM pictures WHERE id = ?", inside)
         return len(inside)
 
@@ -275,7 +285,7 @@ class HistoryStore:
                 self._write("DELETE FROM pictures WHERE id = ?", [(row["id"],)])
 
     def _from_file(self, path: Path) -> Picture:
-        media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        media = mimetypes.guess_type(path.name, strict=False)[0] or "application/octet-stream"
         found, (width, height) = read_metadata(path), frame_size(path)
         request, said = found.request, found.settings
         return Picture(

@@ -126,12 +126,15 @@ class Orchestrator:
 
     def cancel(self, job_id: str) -> None:
         """Stop the job: at once when it waits, at the next place where the engine looks when it runs."""
-        with self._wake:
+        with self._wake:  # or a lane takes the job between the two looks, and it runs although it was stopped
             token = self._tokens.get(job_id)
+            waits = token is None and isinstance(self.ledger.get(job_id).state, Queued)
+            if waits:
+                self.ledger.set_state(job_id, Cancelled())
         if token is not None:
             token.cancel()
-        elif isinstance(self.ledger.get(job_id).state, Queued):
-            self._set(job_id, Cancelled(), patient=False)
+        elif waits:
+            self._tell_state(self.ledger.get(job_id))
 
     def pause(self, paused: bool) -> None:
         """Take no new job until told to go on; the running one is finished."""
@@ -298,7 +301,15 @@ class Orchestrator:
             self._tokens.pop(job.id, None)
         self._set(job.id, state)
         if isinstance(state, Interrupted) and not self._closing:
-            lane.warm_up()  # the next engine imports its libraries while the person reads why this one died
+            self._warm_up_again(lane)
+
+    @staticmethod
+    def _warm_up_again(lane: Lane) -> None:
+        """The next engine imports its libraries while the person reads why this one died."""
+        try:
+            lane.warm_up()
+        except (EaselError, OSError):  # no memory for a new process, say; the next job tries again and says why
+            log.warning("no engine could be made ready", exc_info=True)
 
     def _outcome(self, job: Job, lane: Lane) -> JobState:
         try:
@@ -317,6 +328,8 @@ class Orchestrator:
             return Interrupted(ended) if self._closing else Cancelled()
         except EaselError as error:
             log.warning("job=%s failed code=%s", job.id, error.code, exc_info=True)
+            if error.code == LANE_LOST and self._tokens[job.id].cancelled and not self._closing:
+                return Cancelled()  # nobody wants it done elsewhere
             self._losses[job.id] += error.code == LANE_LOST
             if error.code == LANE_LOST and self._losses[job.id] < MOST_LOSSES and not self._closing:
                 return Queued()  # nothing is wrong with the job: another lane takes it up where it was
@@ -399,9 +412,11 @@ class Orchestrator:
             with self._wake:
                 self._wake.wait(ROOM_EVERY)
 
-    def _set(self, job_id: str, state: JobState, patient: bool = True) -> None:
-        job = self._written(job_id, state) if patient else self.ledger.set_state(job_id, state)
+    def _set(self, job_id: str, state: JobState) -> None:
+        self._tell_state(self._written(job_id, state))
+
+    def _tell_state(self, job: Job) -> None:
         with self._wake:
             self._wake.notify_all()
-        log.info("job=%s state=%s", job_id, type(state).__name__.lower())
+        log.info("job=%s state=%s", job.id, type(job.state).__name__.lower())
         self._hub.publish(Event(job))

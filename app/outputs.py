@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -46,7 +47,8 @@ class OutputStore:
     def sweep(self, job: Job) -> None:
         """Take away what kills in the middle of publishing left of this job."""
         for path in self._folder(job).glob(f".easel-{job.id}-*.tmp"):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # Windows lets nobody take away what another program looks at
+                path.unlink(missing_ok=True)
 
     def _publish(self, job: Job, artifact: Artifact) -> Path:
         folder = self._folder(job)

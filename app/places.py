@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
+from errno import ENOENT
 from pathlib import Path
 
 from app.file_sizes import FileSize
@@ -50,8 +52,17 @@ def check_output_place(
 
 
 def rooms_for(request: GenerationRequest, size: FileSize, folder: Path, staging: Path) -> tuple[Room, ...]:
-    """What a video needs on the disk of its folder and on that where it is made, which may be the same one."""
-    folder, staging = _existing(folder), _existing(staging)
+    """What a video needs on the disk of its folder and on that where it is made, which may be the same one.
+
+    Raises `UserError("output-unwritable")` when one of the disks does not answer.
+    """
+    try:
+        return _rooms(request, size, _existing(folder), _existing(staging))
+    except OSError as error:
+        raise UserError("output-unwritable", folder=str(folder), why=error.strerror or str(error)) from error
+
+
+def _rooms(request: GenerationRequest, size: FileSize, folder: Path, staging: Path) -> tuple[Room, ...]:
     frames = request.width * request.height * request.frames
     published, made = request.count * size.most, 2 * size.most + round(frames * LATENT_BYTES)
     one_disk = staging.stat().st_dev == folder.stat().st_dev
@@ -76,8 +87,11 @@ def _too_small(request: GenerationRequest, size: FileSize, room: Room) -> UserEr
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above that is there already."""
-    return next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    """The folder, or the nearest one above that is there already. Raises `OSError`: of a drive that is out there is none."""
+    found = next((each for each in (folder, *folder.absolute().parents) if each.is_dir()), None)
+    if found is None:
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(folder))
+    return found
 
 
 def _free(folder: Path) -> int:

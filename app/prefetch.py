@@ -38,7 +38,7 @@ class Prefetch:
         `needed` are bytes that the work of now may still take. Files that were read before are not read again.
         """
         found = tuple(sorted(set(files)))
-        size = sum(path.stat().st_size for path in found if path.is_file())
+        size = _size(found)
         with self._lock:
             if not size or found in self._read or (self._thread is not None and self._thread.is_alive()):
                 return False
@@ -82,3 +82,12 @@ class Prefetch:
                         self.bytes_read += count
             except OSError:
                 log.info("a file of the next model cannot be read ahead file=%s", path.name)
+
+
+def _size(files: Files) -> int:
+    """Bytes of those that are there; 0 where a disk or a network does not answer, which is the next job's trouble."""
+    try:
+        return sum(path.stat().st_size for path in files if path.is_file())
+    except OSError:
+        log.info("the next model is not read ahead why=its files cannot be looked at")
+        return 0

@@ -29,7 +29,9 @@ ACTIONS = frozenset({"set", "open", "focus", "resume", "retry", "report", "outpu
 
 REPORT = Remedy("report", "fix.report")
 RETRY = Remedy("retry", "fix.retry")
-PLACES = (Remedy("open", "fix.output-folder", target="settings"), RETRY)
+RESUME = Remedy("resume", "fix.resume")  # the same job, with what it has made; before there is a job it is RETRY
+OTHER_FOLDER = Remedy("open", "fix.output-folder", target="settings")
+PLACES = (OTHER_FOLDER, RETRY)
 
 # Codes whose way out is always the same; the others are worked out from their numbers below.
 FIXED: Mapping[str, tuple[Remedy, ...]] = {
@@ -41,11 +43,13 @@ FIXED: Mapping[str, tuple[Remedy, ...]] = {
     "input-forgotten": (Remedy("focus", "fix.picture", target="picture"),),
     "mask-needed": (Remedy("focus", "fix.mask", target="picture"),),
     "output-unwritable": PLACES,
-    "output-not-saved": PLACES,
+    "output-not-saved": (OTHER_FOLDER, RESUME),
+    "no-room-while-made": (RESUME,),
+    "job-not-written-down": (RESUME,),
     "disk-too-small": PLACES,
-    "engine-died": (Remedy("resume", "fix.resume"), REPORT),
-    "program-ended": (Remedy("resume", "fix.resume"),),
-    "decode-out-of-memory": (Remedy("resume", "fix.resume"),),
+    "engine-died": (RESUME, REPORT),
+    "program-ended": (RESUME,),
+    "decode-out-of-memory": (RESUME,),
     "internal": (REPORT, RETRY),
 }
 

@@ -107,8 +107,9 @@ class RayLane:
 
     def _forget(self) -> None:
         """The node is of no more use; another is looked for."""
+        if self._greeted:  # one that never answered does not begin the wait anew: it would have no end
+            self._without_since = time.monotonic()
         node, self._node, self._hello, self._greeted = self._node, None, None, False
-        self._without_since = time.monotonic()
         if node is not None:
             with contextlib.suppress(Exception):  # it may be gone, and so may the cluster
                 self._ray.kill(node)

@@ -188,7 +188,7 @@ def files_router(desk: Desk) -> APIRouter:
 
 async def _file(desk: Desk, job: str, index: int) -> Response:
     path = await run_in_threadpool(file_of, await desk.job(job), index)
-    media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    media = mimetypes.guess_type(path.name, strict=False)[0] or "application/octet-stream"
     return FileResponse(path, media_type=media, filename=path.name, content_disposition_type="inline")
 
 

@@ -15,7 +15,7 @@ from app.resolve import Resolved
 from app.services import Services
 from app.ui.html import own_html
 from app.ui.words import Words
-from engines.api import EaselError
+from engines.api import EaselError, UserError
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,10 @@ class EstimateLine:
     def _no_room(self, resolved: Resolved, size: FileSize) -> str:
         """The sentence for a disk that is too small; nothing where there is room, or where nobody can say."""
         staging, outputs = self._services.paths.staging, self._services.outputs.folder
-        rooms = rooms_for(resolved.request, size, outputs, staging)
+        try:
+            rooms = rooms_for(resolved.request, size, outputs, staging)
+        except UserError:  # a drive that is out, say: sending the wish says it
+            return ""
         short = next((each for each in rooms if not each.enough), None)
         if short is None:
             return ""

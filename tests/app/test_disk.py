@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.places import check_output_place
+from app.file_sizes import FileSize
+from app.places import check_output_place, rooms_for
 from engines.api import UserError
 from tests.app.test_ledger import REQUEST
 
@@ -35,3 +36,20 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
 def test_where_there_is_room_nothing_is_left_behind(tmp_path: Path) -> None:
     check_output_place(tmp_path / "new", REQUEST)
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_disk_that_does_not_answer_is_an_error_with_a_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def usage(_path: Path) -> Usage:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    with pytest.raises(UserError) as caught:
+        rooms_for(REQUEST, FileSize(1, 1, False), tmp_path, tmp_path)
+    assert (caught.value.code, caught.value.params["why"]) == ("output-unwritable", "Input/output error")
+
+
+def test_a_drive_that_is_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda _path: False)  # as for every part of Z:/pictures without a Z:
+    with pytest.raises(UserError) as caught:
+        rooms_for(REQUEST, FileSize(1, 1, False), tmp_path, tmp_path)
+    assert caught.value.code == "output-unwritable"

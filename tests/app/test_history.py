@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
 import sqlite3
 import threading
@@ -396,3 +397,11 @@ def test_what_cannot_be_trashed_stays_listed_with_its_star(outputs: Path, monkey
     assert path.exists()
     assert store.get(picture.id) == picture
     assert opened(outputs).get(picture.id).favourite
+
+
+def test_webp_is_a_picture_on_a_system_that_does_not_know_it(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mimetypes, "_db", mimetypes.MimeTypes())  # Python's own list, without the system's
+    made(outputs, "a.webp")
+    store = rebuilt(outputs)
+    assert [each.media_type for each in store.search(Query())] == ["image/webp"]
+    store.close()

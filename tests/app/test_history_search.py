@@ -14,8 +14,10 @@ from PIL import Image
 from app.boards import BoardStore
 from app.history import SCHEMA_VERSION, HistoryStore, Picture, Query, picture_id
 from app.history_export import export
-from engines.api import UserError
+from app.jobs import Job, Queued
+from engines.api import Artifact, UserError
 from tests.app.test_command_line import Easel, easel  # noqa: F401 (a fixture)
+from tests.app.test_ledger import REQUEST
 from tests.engines.foreign_files import CORPUS
 
 MANY = 50_000
@@ -145,6 +147,22 @@ def test_other_programs_folders_are_listed_in_place(tmp_path: Path) -> None:
     assert history.search(Query()) == ()
     with pytest.raises(UserError):
         history.read_folder(tmp_path / "nowhere")
+    history.close()
+
+
+def test_leaving_a_folder_leaves_what_easel_made_and_what_lies_in_another_folder(tmp_path: Path) -> None:
+    history = store(tmp_path)
+    inside, other, placed = history.outputs, tmp_path / "webui", tmp_path / "elsewhere"
+    for folder in (inside, other, placed):
+        folder.mkdir(parents=True, exist_ok=True)
+        CORPUS[0].write(folder)
+    elsewhere = next(placed.iterdir())
+    history.add(Job("0123456789ab", REQUEST, 1e9, Queued()), Artifact(0, elsewhere, "image/png", 7, 64, 64))
+    CORPUS[1].write(tmp_path)
+    history.folders = (other, tmp_path)
+    assert history.rebuild() == 4
+    assert history.leave_folder(tmp_path) == 1
+    assert {each.path.parent for each in history.search(Query())} == {inside, other, placed}
     history.close()
 
 

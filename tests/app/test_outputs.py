@@ -37,6 +37,14 @@ def test_a_file_is_moved_whole_and_staging_is_empty(tmp_path: Path) -> None:
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [published.path]
 
 
+def test_what_cannot_be_swept_away_stays(tmp_path: Path) -> None:
+    store = OutputStore(tmp_path)
+    stuck = store._folder(job()) / f".easel-{job().id}-0.tmp"
+    stuck.mkdir(parents=True)  # refuses to be unlinked, as a file does on Windows that another program looks at
+    store.sweep(job())
+    assert stuck.is_dir()
+
+
 def test_two_files_never_share_a_name(tmp_path: Path) -> None:
     store = OutputStore(tmp_path / "out")
     made: list[bytes] = []

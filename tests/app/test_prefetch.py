@@ -50,6 +50,10 @@ def test_what_the_engine_loaded_is_not_read_ahead(tmp_path: Path) -> None:
     assert not prefetch.begin(found, 0)
 
 
+def test_a_disk_that_does_not_answer_is_no_trouble_of_the_job_that_runs(tmp_path: Path) -> None:
+    assert not Prefetch(lambda: ROOM).begin([tmp_path / ("a" * 5000)], 0)
+
+
 def test_a_file_that_is_gone_is_passed_over(tmp_path: Path) -> None:
     found, prefetch = files(tmp_path), Prefetch(lambda: ROOM)
     found[0].unlink()

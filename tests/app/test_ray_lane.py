@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from app.many.grid import GridRun, plan_grid
 from app.paths import ROOT, Paths
 from app.resolve import resolve
 from app.services import Services
-from engines.api import UserError, read_metadata
+from engines.api import ResourceError, UserError, read_metadata
 
 SMALL = {"prompt": "a red apple", "width": 64, "height": 64, "steps": 2}
 LOOPBACK, STORE = "127.0.0.1", 80_000_000  # bytes of shared memory that Ray insists on for each node
@@ -167,3 +168,27 @@ def test_ray_counts_nobody() -> None:
 
     assert QUIET["RAY_USAGE_STATS_ENABLED"] == "0"
     assert "RAY_USAGE_STATS_ENABLED" not in os.environ or os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+@pytest.mark.long
+def test_nodes_that_cannot_work_are_not_looked_for_without_end(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.cluster import lane as lane_module
+    from app.cluster.connect import lanes_of
+
+    class Broken:
+        """As where Easel is not installed: it ends before it says who it is."""
+
+        def __init__(self) -> None:
+            raise ModuleNotFoundError("No module named 'app'")
+
+        def hello(self) -> None: ...
+
+    monkeypatch.setattr(lane_module, "Node", Broken)
+    lane = lanes_of(nodes.lane)[0]
+    lane._patience = 3.0
+    begun = time.monotonic()
+    with pytest.raises(ResourceError) as caught:
+        while time.monotonic() - begun < 60:
+            assert not lane.ready()
+    assert caught.value.code == "ray-no-room"
+    lane.close()

@@ -202,7 +202,7 @@ def _given(desk: Desk, data: dict[str, Any]) -> _Given:
 async def _input(desk: Desk, request: Request) -> Response:
     """A film that is in a form, to be played there; or the picture that something was made from, to compare with."""
     path = desk.services.inputs.path_of(f"sha256:{request.path_params['digest']}")
-    media = mimetypes.guess_type(path.name)[0] or ("video/webm" if is_video(path) else "")
+    media = mimetypes.guess_type(path.name, strict=False)[0] or ("video/webm" if is_video(path) else "")
     if media not in INLINE:
         raise UserError("input-forgotten", ref=path.name, folder=path.parent.name)
     return FileResponse(path, media_type=media, headers={"Cache-Control": "private, no-cache"})

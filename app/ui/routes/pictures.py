@@ -47,7 +47,7 @@ def routes(desk: Desk) -> list[Route]:
 
 async def _picture(desk: Desk, request: Request) -> Response:
     picture = _existing(desk, request)
-    media = mimetypes.guess_type(picture.path.name)[0] or "application/octet-stream"
+    media = mimetypes.guess_type(picture.path.name, strict=False)[0] or "application/octet-stream"
     inline = media in INLINE and "download" not in request.query_params
     return FileResponse(
         picture.path,
