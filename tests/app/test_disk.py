@@ -10,6 +10,7 @@ import pytest
 
 from app.file_sizes import FileSize
 from app.places import check_output_place, rooms_for
+from app.remedies import remedies_for_code
 from engines.api import UserError
 from tests.app.test_ledger import REQUEST
 
@@ -53,3 +54,8 @@ def test_a_drive_that_is_out_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UserError) as caught:
         rooms_for(REQUEST, FileSize(1, 1, False), tmp_path, tmp_path)
     assert caught.value.code == "output-unwritable"
+
+
+@pytest.mark.parametrize("code", ["no-room-while-made", "job-not-written-down", "output-not-saved"])
+def test_a_job_that_a_full_disk_ended_goes_on_from_its_card(code: str) -> None:
+    assert "resume" in {each.action for each in remedies_for_code(code)}
