@@ -65,13 +65,18 @@ class StyleStore:
         return styles[name.casefold()]
 
     def take_in(self, path: Path) -> tuple[Style, ...]:
-        """Copy the styles of a file into the folder, as YAML. Raises `UserError`."""
+        """Copy the styles of a file into the folder, as YAML. Raises `UserError`.
+
+        Programs call their files alike: those of an earlier file with this name stay, unless a new one has the same name.
+        """
         styles = read_styles(path)
-        words = {style.name: {"prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in styles}
+        target = self.folder / f"{path.stem}.yaml"
+        all_of_them = _by_name([*(read_styles(target) if target.is_file() else ()), *styles])
+        words = {each.name: {"prompt": each.prompt, "negative_prompt": each.negative_prompt} for each in all_of_them}
         data = {SCHEMA: SCHEMA_VERSION, **words}
         text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.folder / f"{path.stem}.yaml", text.encode())
+        write_atomic(target, text.encode())
         return styles
 
     def apply(self, names: list[str], prompt: str, negative_prompt: str) -> tuple[str, str]:

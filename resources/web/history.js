@@ -39,13 +39,17 @@ class History {
 
   filters() {
     let timer = 0;
+    const typed = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => this.ask({ text: search.value, seed: seed.value.trim() }), TYPING);
+    };
     const search = h("input", {
       type: "search", id: "history-search", placeholder: t("history.search"), "aria-label": t("history.search"),
-      oninput: () => { clearTimeout(timer); timer = setTimeout(() => this.ask({ text: search.value }), TYPING); },
+      oninput: typed,
     });
     const seed = h("input", {
       type: "search", inputmode: "numeric", id: "history-seed", size: 11, placeholder: t("history.seed"), "aria-label": t("history.seed"),
-      oninput: () => { clearTimeout(timer); timer = setTimeout(() => this.ask({ seed: seed.value.trim() }), TYPING); },
+      oninput: typed,
     });
     const task = this.choice("task", t("history.all-tasks"), TASKS.map((name) => [name, t(`task.${name}`)]));
     this.model = this.choice("model", t("history.all-models"), []);

@@ -9,6 +9,14 @@ from playwright.sync_api import expect
 from tests.engines.foreign_files import CORPUS
 from tests.ui.conftest import Screen
 
+TYPE_BOTH = """() => {
+  for (const [id, value] of [["history-search", "unheard-of"], ["history-seed", "5"]]) {
+    const box = document.getElementById(id);
+    box.value = value;
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+}"""
+
 
 def test_a_folder_of_another_program_comes_and_goes(screen: Screen, tmp_path: Path) -> None:
     theirs = tmp_path / "webui" / "outputs"
@@ -27,6 +35,10 @@ def test_a_folder_of_another_program_comes_and_goes(screen: Screen, tmp_path: Pa
     page.locator(".history-folders").get_by_role("button", name="Add", exact=True).click()
     expect(page.locator(".history-folders")).to_contain_text("4 pictures found.")
     page.fill("#history-seed", "5")
+    expect(tiles).to_have_count(4)
+    page.evaluate(TYPE_BOTH)  # within the pause after which a search is sent
+    expect(tiles).to_have_count(0)
+    page.fill("#history-search", "")
     expect(tiles).to_have_count(4)
     tiles.first.get_by_role("button", name="Open").click()
     expect(page.get_by_role("dialog")).to_contain_text("a cat")

@@ -101,6 +101,22 @@ def test_styles_go_around_the_prompt(tmp_path: Path) -> None:
     assert caught.value.params["nearest"] == ["Old film"]
 
 
+def test_a_second_file_of_the_same_name_takes_no_style_away(tmp_path: Path) -> None:
+    store = StyleStore(tmp_path / "styles", None)
+    for program, text in (
+        ("one", "Old film: grain\nPlain: soft light"),
+        ("two", "plain: hard light\nInk: drawn in ink"),
+    ):
+        (tmp_path / program).mkdir()
+        (tmp_path / program / "styles.yaml").write_text(text)
+        store.take_in(tmp_path / program / "styles.yaml")
+    assert [(each.name, each.prompt) for each in store.all()] == [
+        ("Ink", "drawn in ink"),
+        ("Old film", "grain"),
+        ("plain", "hard light"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

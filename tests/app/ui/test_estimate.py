@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
 
 from app.bootstrap import build_services
-from app.paths import Paths
+from app.paths import RESOURCES, Paths
 from app.resolve import resolve
 from app.ui.estimate import EstimateLine
 from app.ui.words import Words
@@ -31,3 +32,12 @@ def test_the_line_says_memory_and_time_and_follows_the_limit(tmp_path: Path) -> 
         assert "will not start" in line.html(small)
         services.change_settings(memory_limit=0)
         assert "will not start" not in line.html(small)
+
+
+def test_the_german_line_has_no_english_in_it() -> None:
+    """Nor have the history and the settings, which are German as a whole."""
+    english, german = (
+        json.loads((RESOURCES / "texts" / f"{each}.json").read_text(encoding="utf-8")) for each in ("en", "de")
+    )
+    whole = ("history.", "setting.", "estimate.file", "estimate.no-room", "estimate.takes")
+    assert [name for name in english if name.startswith(whole) and name not in german] == []
