@@ -67,9 +67,10 @@ class ResidentEngine:
         follow = _Followed(ctx)
         while True:
             assert self._record is not None and self._plan is not None, "load comes before generate"
+            # Before they come: they stay after a Stop or an error too.
+            self._current.guides = max(self._current.guides, guide_bytes(self._plan))
             try:
                 result = self._engine.generate(request, follow.context(self._plan, self._notes))
-                self._current.guides = max(self._current.guides, guide_bytes(self._plan))
                 return self._told(result, follow)
             except OSError as error:
                 if error.errno not in NO_ROOM:

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import connection
 from pathlib import Path
@@ -130,8 +131,12 @@ class WorkerEngine:
             if time.monotonic() - self._owed_since > self._grace:
                 log.warning("worker killed why=no answer to Stop in %.1f s", self._grace)
                 self.kill()
-            elif self._pipe.poll(POLL) and self._receive(quiet) is not None:
-                self._owed_since = None
+            elif self._pipe.poll(POLL):
+                with suppress(
+                    ResourceError
+                ):  # it died of the run that was left: no matter for this one, which starts anew
+                    if self._receive(quiet) is not None:
+                        self._owed_since = None
 
     def _follow(self, ctx: RunContext) -> Finished:
         """Pass reports on until the run is finished; turn Stop into Cancel, and Cancel into a kill when it is ignored.

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from engines.interface import RunContext
+from engines.errors import Cancelled
+from engines.interface import CancelToken, RunContext
 from engines.options import CONTROLNET, IP_ADAPTER, IP_ENCODER
 from engines.resident import ResidentEngine
 from engines.tiny_addons import make_tiny_controlnet, make_tiny_ip_adapter, make_tiny_picture_encoder
@@ -68,11 +69,15 @@ def guided(
     Image.linear_gradient("L").resize((80, 60)).convert("RGB").save(one)
     count = iter(range(100))
 
-    def go(engine: ResidentEngine, key: str, budget: int = 10**12, numbers: int = 0) -> bytes:
+    def go(
+        engine: ResidentEngine, key: str, budget: int = 10**12, numbers: int = 0, token: CancelToken | None = None
+    ) -> bytes:
         plan = roomy(tiny_models[key], budget)
         plan = replace(plan, demand=replace(plan.demand, guides=numbers))
         ctx = replace(context(f"run-{next(count)}", plan=plan), files=files[key], with_metadata=False)
         ctx = replace(ctx, inputs={**ctx.inputs, "controls.0": one, "ip_adapters.0": one})
+        if token is not None:
+            ctx = replace(ctx, on_progress=lambda progress: token.cancel() if progress.step else None, token=token)
         return make(engine, tiny_models[key], tiny_request(key, **WISH), ctx)
 
     return go
@@ -112,3 +117,11 @@ def test_what_guides_another_model_counts_when_room_is_made(guided: Callable[...
     guided(engine, "sd15")
     guided(engine, "sdxl", budget=room)
     assert engine.resident == 2
+
+
+def test_what_a_stopped_picture_brought_counts_too(guided: Callable[..., bytes], tiny_models: Models) -> None:
+    engine = ResidentEngine()
+    with pytest.raises(Cancelled):
+        guided(engine, "sd15", numbers=10**9, token=CancelToken())
+    guided(engine, "sdxl", budget=roomy(tiny_models["sdxl"]).peak + 3 * 10**9)
+    assert engine.resident == 1, "the first model's guides took the room"

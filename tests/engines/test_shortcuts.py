@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from engines.errors import Cancelled
@@ -170,6 +171,22 @@ def test_steps_without_guidance_compute_half(tiny_models: Models, tiny_request: 
     counting = Counting(engine._denoisers[0].get_submodule("conv_in"))
     engine.generate(request, context("run"))
     assert counting.end() == [1, 1, 2, 2, 2, 2, 1, 1]
+
+
+def test_a_unet_that_is_told_the_guidance_has_no_half_to_leave_out(
+    tiny_models: Models, tiny_request: Requests, context: Contexts
+) -> None:
+    from diffusers import UNet2DConditionModel
+
+    engine = engine_of(tiny_models["sd15"], context("load"))
+    torch.manual_seed(0)
+    told: Any = UNet2DConditionModel.from_config({**engine._parts["unet"].config, "time_cond_proj_dim": 32})
+    engine._parts["unet"] = told.eval()
+    request = tiny_request("sd15", steps=4, guidance=6.0, count=2, batch=2)
+    full = engine.generate(request, context("full")).artifacts
+    wish = engine.generate(request.with_(shortcuts={"guided_to": 0.5}), context("wish")).artifacts
+    for one, other in zip(full, wish, strict=True):
+        assert np.array_equal(pixels(one.path), pixels(other.path))
 
 
 def test_pictures_made_together_take_shortcuts_too(

@@ -139,6 +139,38 @@ def test_stop_while_a_model_loads_is_answered_at_once(
     worker.unload()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_the_death_of_a_run_that_was_left_is_not_the_next_ones(
+    tiny_models: Models, tiny_request: Requests, context: Contexts, tmp_path: Path
+) -> None:
+    worker = WorkerEngine(tmp_path / "engine.log", grace=60.0)
+    token = CancelToken()
+
+    def freeze(progress: Progress) -> None:
+        if progress.stage is Stage.LOAD and worker.pid:
+            os.kill(worker.pid, signal.SIGSTOP)
+            token.cancel()
+
+    ctx = context(token=token, on_progress=freeze)
+    worker.load(tiny_models["sd15"], ctx)
+    with pytest.raises(Cancelled):
+        worker.generate(tiny_request("sd15", steps=100), ctx)
+    first = worker.pid
+    assert first is not None
+
+    class Waiting(CancelToken):
+        """Is asked while the next run waits for the last word of the one before; that one dies then."""
+
+        def check(self) -> None:
+            if worker.pid == first and worker._pipe is not None:
+                os.kill(first, signal.SIGKILL)
+                worker._pipe.poll(60)
+
+    assert worker.generate(tiny_request("sd15"), context("next", token=Waiting())).artifacts
+    assert worker.pid != first
+    worker.unload()
+
+
 PARENT = """
 import sys
 from pathlib import Path

@@ -15,7 +15,7 @@ import torch
 from engines.family import EngineFamily
 from engines.pipeline.shortcuts.deep import DeepCache
 from engines.pipeline.shortcuts.first_block import FirstBlock
-from engines.pipeline.shortcuts.guidance import PromptAlone
+from engines.pipeline.shortcuts.guidance import PromptAlone, has_both_halves
 from engines.shortcuts import Schedule, make_schedule, uses
 from engines.types import GenerationRequest
 
@@ -78,7 +78,7 @@ class ShortcutHooks:
             return
         self._steps.rests = lambda calls: self._now.is_full(calls)
         for denoiser in self._denoisers:
-            if self._shortens:
+            if self._shortens and has_both_halves(denoiser):
                 self._install(PromptAlone(denoiser, self._is_guided))
             if self._reuses:
                 self._add_cache(denoiser)

@@ -39,6 +39,11 @@ class PromptAlone:
         return _twice(self._forward(*_second_half(args, both), **_second_half(kwargs, both)))
 
 
+def has_both_halves(denoiser: Any) -> bool:
+    """Whether the pipelines call it with both halves: a UNet that is told the guidance as a number (LCM) never is."""
+    return getattr(denoiser.config, "time_cond_proj_dim", None) is None
+
+
 def _second_half(value: Any, both: int) -> Any:
     """The prompt's half of everything that has both."""
     match value:
