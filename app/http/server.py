@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import socket
 import threading
 import time
@@ -118,7 +120,7 @@ def _bind(host: str, port: int, tries: int) -> socket.socket:
     for number in range(port, port + tries):
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            bound.bind((host, number))
+            _take(bound, host, number)
         except OSError as error:
             bound.close()
             if number == port + tries - 1:
@@ -127,3 +129,19 @@ def _bind(host: str, port: int, tries: int) -> socket.socket:
         else:
             return bound
     raise AssertionError("a port was tried")
+
+
+def _take(bound: socket.socket, host: str, port: int) -> None:
+    """Bind and listen. A port whose last connections have only just ended is free; one where somebody answers is not."""
+    if os.name == "posix":  # on Windows the option would give one port to two programs
+        if port and _answered(port):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((host, port))
+    bound.listen()  # now, not when it serves: until then another program could take the port too
+
+
+def _answered(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((LOOPBACK, port)) == 0

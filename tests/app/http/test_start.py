@@ -11,7 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.paths import ROOT
+from app.bootstrap import build_services
+from app.http.server import ApiServer
+from app.paths import ROOT, Paths
+from engines.api import ResourceError
 
 
 def started(home: Path, *words: str, script: str = "") -> subprocess.Popen[str]:
@@ -81,3 +84,22 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 3
     assert errors.startswith("port-taken")
+
+
+def test_a_changed_server_stays_where_programs_look_for_it(tmp_path: Path) -> None:
+    with build_services(Paths.below(tmp_path / "home")) as services:
+        server = ApiServer(services, 0)
+        server.start()
+        with httpx.Client(base_url=server.address, trust_env=False) as client:
+            assert client.get("/api/styles").status_code == 200
+            server.stop()  # the server's side of the connection lingers for a minute
+            again = ApiServer(services, server.port, exact=True, key="k")
+            again.start()
+        assert httpx.get(f"{again.address}/api/styles", trust_env=False).status_code == 401
+        with pytest.raises(ResourceError) as caught:
+            ApiServer(services, again.port, exact=True)
+        assert caught.value.code == "port-taken"
+        beside = ApiServer(services, again.port)
+        assert beside.port != again.port
+        beside.stop()
+        again.stop()
