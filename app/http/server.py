@@ -72,7 +72,7 @@ class ApiServer:
         self._desk = Desk(self._services, self.port)
         try:
             door = self._door(self._desk)
-        except ResourceError:
+        except Exception:  # whatever it is: the port is free again
             self.stop()
             raise
         guard = ApiGuard(

@@ -7,6 +7,7 @@ files, and the window's own events are private.
 from __future__ import annotations
 
 import base64
+import contextvars
 import json
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -35,7 +36,8 @@ class Door:
     def __init__(self, services: Services, address: Address) -> None:
         """`address` gives the address of a finished file."""
         self._services, self._address = services, address
-        self._server = self._build()
+        # The window's switch builds it in one of Gradio's handlers, where components mean something else (Gradio 6.31).
+        self._server = contextvars.Context().run(self._build)
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """What serves the sessions."""
