@@ -45,7 +45,8 @@ class Node:
         return Hello(platform.node(), __version__)
 
     def begin(self, work: Work) -> None:
-        """Start a job; what becomes of it is in `news`."""
+        """Start a job; what becomes of it is in `news`. One that still runs was left by its lane, and is stopped."""
+        self._token.cancel()
         self._news, self._token = queue.Queue(), CancelToken()
         threading.Thread(target=self._run, args=(work, self._news, self._token), name="job", daemon=True).start()
 

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from app.bootstrap import build_services
+from app.cluster.messages import Made, News, Over, Work
+from app.cluster.node import Node
 from app.jobs import Cancelled, Interrupted, Job
 from app.paths import Paths
 from app.services import Services
-from engines.api import GenerationRequest, GenerationResult, ModelRecord, ResourceError, RunContext
+from engines.api import Cancelled as CancelledError
+from engines.api import GenerationRequest, GenerationResult, ModelRecord, Progress, ResourceError, RunContext
 
 WISH = {"model": "starter", "prompt": "a red apple", "width": 64, "height": 64, "steps": 4, "guidance": 3.5, "seed": 3}
 PATIENCE = 60.0  # seconds
@@ -89,3 +92,20 @@ def test_no_lane_takes_a_job_in_the_moment_of_its_stop(services: Services, monke
     going_on.join()
     assert isinstance(orchestrator.wait(job.id, PATIENCE).state, Cancelled)
     assert not lane.begun.is_set()
+
+
+def test_a_node_stops_what_its_lane_has_left(services: Services) -> None:
+    node, record = Node(), services.models.get("starter")
+    wish = GenerationRequest.model_validate({**WISH, "sampler": "Euler", "scheduler": "Normal"})
+    node.begin(Work(record, wish.with_(count=8, steps=50)))
+    left = node._news
+    while not any(isinstance(each, Progress) for each in node.news(1.0)):
+        pass
+    node.begin(Work(record, wish))
+    news: list[News] = []
+    while not any(isinstance(each, Over) for each in news):
+        news += node.news(1.0)
+    assert [type(each) for each in news if not isinstance(each, Progress)] == [Made, Over]
+    over = next(each for each in iter(left.get_nowait, None) if isinstance(each, Over))
+    assert isinstance(over.error, CancelledError)
+    node.close()
