@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
+from app.ui.routes.history_folders import _folder
+from engines.api import UserError
 from tests.engines.foreign_files import CORPUS
 from tests.ui.conftest import Screen
 
@@ -47,3 +50,9 @@ def test_a_folder_of_another_program_comes_and_goes(screen: Screen, tmp_path: Pa
     expect(tiles).to_have_count(0)
     page.fill("#history-seed", "")
     assert {path: path.stat().st_mtime_ns for path in files} == before
+
+
+def test_the_home_of_nobody_is_no_folder() -> None:
+    with pytest.raises(UserError) as caught:
+        _folder("~nobody-of-this-name/pictures")
+    assert caught.value.code == "history-folder-missing"

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.ui.routes import Desk, body, route, text
+from engines.api import UserError
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -34,7 +35,7 @@ def _changed(desk: Desk, add: str, remove: str) -> int:
     services, count = desk.services, 0
     folders = list(services.settings.history_folders)
     if add:
-        folder = Path(add).expanduser().absolute()
+        folder = _folder(add)
         count = services.history.read_folder(folder)  # one that cannot be read is refused before anything is saved
         folders += [] if folder in folders else [folder]
     if remove:
@@ -43,6 +44,13 @@ def _changed(desk: Desk, add: str, remove: str) -> int:
     if folders != list(services.settings.history_folders):
         services.change_settings(history_folders=folders)
     return count
+
+
+def _folder(name: str) -> Path:
+    try:
+        return Path(name).expanduser().absolute()
+    except RuntimeError as error:  # "~name" of nobody
+        raise UserError("history-folder-missing", folder=name) from error
 
 
 def _view(desk: Desk) -> dict[str, Any]:
