@@ -51,6 +51,10 @@ from engines.api import (
 log = logging.getLogger(__name__)
 
 SHAPING = frozenset({"sampler", "fps", "frames"})  # fields on which other controls depend
+# How often the form was shown anew, for whoever has to wait until what the page shows is what the draft holds.
+SHOWN = (
+    "() => { const shown = document.documentElement.dataset; shown.%(tab)sForm = 1 + Number(shown.%(tab)sForm ?? 0); }"
+)
 COUNT_MAX = 8  # the slider's end; the command line goes further
 QUIET: dict[str, Any] = {
     "queue": False,
@@ -241,8 +245,8 @@ class GenerationForm:
             button.click(self._generate, sent, [self._notice, self.seed], **{**QUIET, "trigger_mode": "multiple"})
         self.dice.click(self._roll, None, [self.seed, self.keep_seed], **QUIET)
         self.reset.click(self._reset, None, everything, **QUIET)
-        self._bridge.click(self._all_updates, None, everything, **QUIET)
-        page.load(self._all_updates, None, everything, **QUIET)
+        for event in (self._bridge.click, page.load):
+            event(self._all_updates, None, everything, **QUIET).then(None, js=SHOWN % {"tab": self._tab})
 
     def _wire_changes(self) -> None:
         structural = self._structural

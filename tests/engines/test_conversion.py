@@ -142,7 +142,7 @@ def test_bombs_end_within_their_limits(tmp_path: Path, make: Callable[[Path], No
     with pytest.raises(UserError) as caught:
         convert(source, tmp_path / "bomb.safetensors", SMALL)
     assert caught.value.code in codes, caught.value
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(before, 3_000_000), "kB"
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(before, 3_000_000), "kB"
     assert time.monotonic() - started < 120
     assert [path.name for path in tmp_path.iterdir()] == ["bomb.ckpt"]
 

@@ -88,7 +88,18 @@ class Screen:
     def ready(self) -> None:
         self.page.wait_for_selector("html[data-easel-ready]")
         self.page.wait_for_selector(".status .device:not(:empty)")
-        self.page.wait_for_timeout(300)  # the form's first update; typing before it is what a test of its own does
+        self.form_shown()  # typing before the form's first update is what a test of its own does
+
+    def form_shown(self, times: int = 1) -> None:
+        """Wait until the image tab's form was shown anew so often; without a model there is no form."""
+        there = f"Number(document.documentElement.dataset.imageForm ?? 0) >= {times}"
+        self.page.wait_for_function(f"!document.querySelector('#image-prompt') || {there}")
+
+    def new(self) -> None:
+        """An empty form, as the menu's entry makes it."""
+        times = int(self.page.evaluate("Number(document.documentElement.dataset.imageForm ?? 0)"))
+        self.page.evaluate("window.easel.run('new')")
+        self.form_shown(times + 1)
 
     def reload(self) -> None:
         self.page.reload()
@@ -148,14 +159,14 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     running = Easel(tmp_path_factory.mktemp("page") / "home").start()
     yield running
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def context(browser: Browser, easel: Easel) -> Iterator[BrowserContext]:
     """The window's own context: its first page has used the token, all others come with the cookie."""
     context = browser.new_context(
@@ -172,7 +183,7 @@ def screen(context: BrowserContext, easel: Easel) -> Iterator[Screen]:
     """A fresh page with an empty form."""
     screen = Screen(context.new_page())
     screen.open(easel.address.partition("?")[0])
-    screen.page.evaluate("window.easel.run('new')")
+    screen.new()
     screen.task("Text to image")
     yield screen
     assert screen.complaints == []

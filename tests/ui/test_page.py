@@ -228,7 +228,7 @@ def test_a_dropped_picture_gives_its_settings_back_with_the_same_pixels(screen: 
     screen.advanced("Steps", 7)
     screen.generate("a brown dog")
     original = outputs(easel)[-1]
-    screen.page.evaluate("window.easel.run('new')")
+    screen.new()
     screen.page.wait_for_timeout(500)
     drop(screen, original.read_bytes(), original.name)
     dialog = screen.page.get_by_role("dialog")
