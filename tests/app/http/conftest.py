@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 
 from app.paths import ROOT
+
+T = TypeVar("T")
 
 
 class Served:
@@ -47,3 +52,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     running = Served(tmp_path_factory.mktemp("api") / "home", "--origin", "https://a.page.example")
     yield running
     assert running.stop() == 0
+
+
+def in_own_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run it in a thread of its own: a browser of other tests may keep a loop in this one."""
+    with ThreadPoolExecutor(1) as own_thread:
+        return own_thread.submit(asyncio.run, coroutine).result()

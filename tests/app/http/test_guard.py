@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.http.guard import ApiGuard
+from tests.app.http.conftest import in_own_loop
 
 HOST = "127.0.0.1:7860"
 PAGE = "https://a.page.example"
@@ -52,7 +52,7 @@ def ask(
         "query_string": b"",
         "headers": lines,
     }
-    asyncio.run(guard(scope, receive, send))
+    in_own_loop(guard(scope, receive, send))
     answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], answered, sent[1]["body"]
 

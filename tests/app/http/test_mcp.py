@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
@@ -18,7 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
 from app.mcp.door import sent
-from tests.app.http.conftest import Served
+from tests.app.http.conftest import Served, in_own_loop
 
 KEY = "a long word that nobody guesses"
 SMALL = {"width": 64, "height": 64, "steps": 2, "seed": 3}
@@ -44,7 +43,7 @@ def ask(served: Served, act: Callable[[ClientSession], Awaitable[Any]], key: str
             await session.initialize()
             return await act(session)
 
-    return asyncio.run(run())
+    return in_own_loop(run())
 
 
 def call(served: Served, tool: str, **values: Any) -> Any:

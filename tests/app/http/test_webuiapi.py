@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 import webuiapi
 from PIL import Image, ImageOps
 
-from tests.app.http.conftest import Served
+from tests.app.http.conftest import Served, in_own_loop
 from tests.app.http.test_controlnet import net  # noqa: F401 (a fixture)
 
 SMALL: Any = {"prompt": "a red apple", "seed": 7, "width": 64, "height": 64, "steps": 2}
@@ -39,7 +38,7 @@ def later(api: Api, awaited: Callable[[], Any]) -> Any:
     async def run() -> Any:
         return await awaited()
 
-    return asyncio.run(run())
+    return in_own_loop(run())
 
 
 # Name of the method: how it is called, and what makes its answer a good one.
