@@ -5,7 +5,8 @@ They are put before the denoiser itself and not into pipelines of their own, so 
 
 from __future__ import annotations
 
-from engines.pipeline.controls.hooks import Control, ControlHooks
+from engines.pipeline.controls.control import Control
+from engines.pipeline.controls.hooks import ControlHooks
 from engines.pipeline.controls.kinds import KINDS, ControlKind
 from engines.pipeline.controls.nets import ControlNets
 

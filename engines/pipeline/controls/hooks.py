@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import torch
 
+from engines.pipeline.controls.control import Call, Control
 from engines.pipeline.controls.kinds import ControlKind
 from engines.pipeline.steps import StepHooks
-
-
-@dataclass(frozen=True)
-class Control:
-    """A network, what it looks at, its weight, and the shares of the steps between which it works."""
-
-    net: Any
-    shown: torch.Tensor
-    weight: float = 1.0
-    start: float = 0.0
-    end: float = 1.0
-
-    def works(self, call: int, calls: int) -> bool:
-        """Whether it works at sampler call `call` (from 0) of `calls`: diffusers' own rule."""
-        return call / calls >= self.start and (call + 1) / calls <= self.end
 
 
 class ControlHooks:
@@ -60,16 +45,16 @@ class ControlHooks:
             return None
         assert self._kind is not None
         if not self._kind.same_for_negative or self._said[0] != self._steps.calls:
-            self._said = (self._steps.calls, self._listen(self._kind, module, args, kwargs))
+            self._said = (self._steps.calls, self._listen(self._kind, Call(module, args, kwargs)))
         said = self._said[1]
         return (args, {**kwargs, **said}) if said else None
 
-    def _listen(self, kind: ControlKind, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _listen(self, kind: ControlKind, call: Call) -> dict[str, Any]:
         calls = max(1, self._pipe.num_timesteps)
         said: dict[str, Any] = {}
         for each in self._controls:
             if each.weight and each.works(self._steps.calls, calls):
-                more = kind.say(each.net, module, args, kwargs, each.shown, each.weight)
+                more = kind.say(each, call)
                 said = {name: _sum(said.get(name), value) for name, value in more.items()}
         return said
 

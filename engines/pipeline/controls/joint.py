@@ -6,12 +6,12 @@ There a draw from the VAE is shown; here it is the mean, so that a seed's noise 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from engines.pipeline.controls.blocks import block_count, spread_evenly
+from engines.pipeline.controls.control import Call, Control
 
 
 class JointControl:
@@ -54,24 +54,16 @@ class JointControl:
         shift = 0 if net.config.force_zeros_for_pooled_projection else vae.config.shift_factor
         return ((seen - shift) * vae.config.scaling_factor).to(picture)
 
-    def say(
-        self,
-        net: Any,
-        denoiser: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        shown: torch.Tensor,
-        weight: float,
-    ) -> dict[str, Any]:
+    def say(self, control: Control, call: Call) -> dict[str, Any]:
         """What is added behind each block of the transformer."""
-        hidden, pooled = kwargs["hidden_states"], kwargs["pooled_projections"]
+        net, pooled = control.net, call.kwargs["pooled_projections"]
         samples = net(
-            hidden_states=hidden,
-            controlnet_cond=shown,  # one for both calls of guidance
-            conditioning_scale=weight,
-            encoder_hidden_states=kwargs["encoder_hidden_states"] if net.context_embedder is not None else None,
+            hidden_states=call.kwargs["hidden_states"],
+            controlnet_cond=control.shown,  # one for both calls of guidance
+            conditioning_scale=control.weight,
+            encoder_hidden_states=call.kwargs["encoder_hidden_states"] if net.context_embedder is not None else None,
             pooled_projections=torch.zeros_like(pooled) if net.config.force_zeros_for_pooled_projection else pooled,
-            timestep=kwargs["timestep"],
+            timestep=call.kwargs["timestep"],
             return_dict=False,
         )[0]
-        return {"block_controlnet_hidden_states": spread_evenly(samples, len(denoiser.transformer_blocks))}
+        return {"block_controlnet_hidden_states": spread_evenly(samples, len(call.denoiser.transformer_blocks))}

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import torch
 
+from engines.pipeline.controls.control import Call, Control
 from engines.pipeline.controls.joint import JointControl
 from engines.pipeline.controls.packed import PackedControl
 from engines.pipeline.controls.packed_frame import PackedFrameControl
@@ -31,16 +32,8 @@ class ControlKind(Protocol):
         """What the network `net` looks at, of a picture [1, 3, h, w] in 0 to 1."""
         ...
 
-    def say(
-        self,
-        net: Any,
-        denoiser: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        shown: torch.Tensor,
-        weight: float,
-    ) -> dict[str, Any]:
-        """What the network adds to a call of the denoiser, by the denoiser's arguments: tensors, or lists of them."""
+    def say(self, control: Control, call: Call) -> dict[str, Any]:
+        """What the control's network adds to a call of the denoiser, by the denoiser's arguments: tensors, or lists of them."""
         ...
 
 

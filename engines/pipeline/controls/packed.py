@@ -6,12 +6,12 @@ a seed's noise stays its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from engines.pipeline.controls.blocks import block_count, spread
+from engines.pipeline.controls.control import Call, Control
 
 PASSED = (
     "timestep",
@@ -54,24 +54,16 @@ class PackedControl:
         latents = (seen - vae.config.shift_factor) * vae.config.scaling_factor
         return pipe._pack_latents(latents, *latents.shape).to(picture)
 
-    def say(
-        self,
-        net: Any,
-        denoiser: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        shown: torch.Tensor,
-        weight: float,
-    ) -> dict[str, Any]:
+    def say(self, control: Control, call: Call) -> dict[str, Any]:
         """What is added behind each block of the transformer."""
-        hidden = kwargs["hidden_states"][..., : net.config.in_channels]
-        blocks, single = net(
+        hidden = call.kwargs["hidden_states"][..., : control.net.config.in_channels]
+        blocks, single = control.net(
             hidden_states=hidden,
-            controlnet_cond=shown.expand(hidden.shape[0], -1, -1),
-            conditioning_scale=weight,
+            controlnet_cond=control.shown.expand(hidden.shape[0], -1, -1),
+            conditioning_scale=control.weight,
             return_dict=False,
-            **{name: kwargs.get(name) for name in PASSED},
+            **{name: call.kwargs.get(name) for name in PASSED},
         )
-        found = {"controlnet_block_samples": (blocks, denoiser.transformer_blocks)}
-        found["controlnet_single_block_samples"] = (single, denoiser.single_transformer_blocks)
+        found = {"controlnet_block_samples": (blocks, call.denoiser.transformer_blocks)}
+        found["controlnet_single_block_samples"] = (single, call.denoiser.single_transformer_blocks)
         return {name: spread(value, len(places)) for name, (value, places) in found.items() if value is not None}

@@ -6,12 +6,12 @@ step, with the prompt, and what it says counts for the negative prompt too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from engines.pipeline.controls.blocks import block_count, spread
+from engines.pipeline.controls.control import Call, Control
 
 PASSED = ("hidden_states", "timestep", "encoder_hidden_states", "encoder_hidden_states_mask", "img_shapes")
 
@@ -44,20 +44,12 @@ class PackedFrameControl:
         latents = ((seen - mean) * (1.0 / std)).permute(0, 2, 1, 3, 4)
         return pipe._pack_latents(latents, 1, latents.shape[2], *latents.shape[3:]).to(picture)
 
-    def say(
-        self,
-        net: Any,
-        denoiser: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        shown: torch.Tensor,
-        weight: float,
-    ) -> dict[str, Any]:
+    def say(self, control: Control, call: Call) -> dict[str, Any]:
         """What is added behind each block of the transformer."""
-        samples = net(
-            controlnet_cond=shown.expand(kwargs["hidden_states"].shape[0], -1, -1),
-            conditioning_scale=weight,
+        samples = control.net(
+            controlnet_cond=control.shown.expand(call.kwargs["hidden_states"].shape[0], -1, -1),
+            conditioning_scale=control.weight,
             return_dict=False,
-            **{name: kwargs.get(name) for name in PASSED},
+            **{name: call.kwargs.get(name) for name in PASSED},
         )
-        return {"controlnet_block_samples": spread(samples, len(denoiser.transformer_blocks))}
+        return {"controlnet_block_samples": spread(samples, len(call.denoiser.transformer_blocks))}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
+
+from engines.pipeline.controls.control import Call, Control
 
 SHRINK = 8  # how much smaller the network's first layers make the picture: as much as the VAEs of all these families
 OWN_NAMES = "controlnet_cond_embedding.conv_in.weight"  # in files with diffusers' names; others have A1111's
@@ -48,24 +49,16 @@ class UnetControl:
             return picture
         return torch.nn.functional.interpolate(picture, scale_factor=scale, mode="bilinear")
 
-    def say(
-        self,
-        net: Any,
-        denoiser: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        shown: torch.Tensor,
-        weight: float,
-    ) -> dict[str, Any]:
+    def say(self, control: Control, call: Call) -> dict[str, Any]:
         """Residuals of the UNet's way down and of its middle."""
-        sample, timestep = args[0], args[1]
-        down, middle = net(
-            sample[:, : net.config.in_channels],
+        sample, timestep = call.args[0], call.args[1]
+        down, middle = control.net(
+            sample[:, : control.net.config.in_channels],
             timestep,
-            encoder_hidden_states=kwargs["encoder_hidden_states"],
-            controlnet_cond=shown.expand(sample.shape[0], -1, -1, -1),
-            conditioning_scale=weight,
-            added_cond_kwargs=kwargs.get("added_cond_kwargs"),
+            encoder_hidden_states=call.kwargs["encoder_hidden_states"],
+            controlnet_cond=control.shown.expand(sample.shape[0], -1, -1, -1),
+            conditioning_scale=control.weight,
+            added_cond_kwargs=call.kwargs.get("added_cond_kwargs"),
             return_dict=False,
         )
         return {"down_block_additional_residuals": list(down), "mid_block_additional_residual": middle}
