@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,15 @@ class Easel:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(20)
+
+
+def easel_with_models(home: Path, make: Callable[..., object], *more: Any) -> Easel:
+    """A started Easel, after `make(models folder, *more)` in a process of its own: that imports torch."""
+    process = multiprocessing.get_context("spawn").Process(target=make, args=(home / "data/models", *more))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    return Easel(home).start()
 
 
 class Screen:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,14 @@ from playwright.sync_api import Browser, Locator, expect
 
 from engines.api import GenerationRequest, read_metadata
 
-from .conftest import Easel, Screen, eventually
+from .conftest import Easel, Screen, easel_with_models, eventually
 from .guide_files import make_shelf
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     home = tmp_path_factory.mktemp("guides") / "home"
-    process = multiprocessing.get_context("spawn").Process(target=make_shelf, args=(home / "data/models",))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-    easel = Easel(home).start()
+    easel = easel_with_models(home, make_shelf)
     yield easel
     easel.kill()
 

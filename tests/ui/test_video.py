@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from engines.media.video_read import video_facts
 from engines.media.video_write import VideoWriter
 from engines.types import VideoFormat
 
-from .conftest import WAIT, Easel, Screen
+from .conftest import WAIT, Easel, Screen, easel_with_models
 
 WANTED = ("ltx-conditions", "wan")  # in this order: the first is the usual one
 PLAYED = "(() => { const v = document.querySelector('%s'); return v && v.currentTime > 0 && !v.error; })()"
@@ -28,11 +27,7 @@ pytestmark = pytest.mark.long
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     home = tmp_path_factory.mktemp("video") / "home"
     wanted = [family for family in families_with_variants() if family.key in WANTED]
-    process = multiprocessing.get_context("spawn").Process(target=make_tiny_models, args=(home / "data/models", wanted))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-    easel = Easel(home).start()
+    easel = easel_with_models(home, make_tiny_models, wanted)
     yield easel
     easel.kill()
 
