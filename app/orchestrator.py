@@ -74,7 +74,7 @@ class Orchestrator:
         more_lanes: Sequence[Lane] = (),
     ) -> None:
         """`more_lanes` run jobs beside `lane`: each job on the first that is free."""
-        self.ledger, self._pool, self._models = ledger, lane, models
+        self.ledger, self._models = ledger, models
         self._lanes = (lane, *more_lanes)
         self._inputs, self._outputs, self._staging = inputs, outputs, staging
         self.save_metadata = save_metadata
@@ -183,7 +183,7 @@ class Orchestrator:
 
     def warm_up(self) -> None:
         """Let the engine load its libraries while nobody waits for them."""
-        self._pool.warm_up()
+        self._lanes[0].warm_up()
 
     def unload(self) -> bool:
         """Give the model's memory back when nothing runs; whether it was done."""

@@ -18,6 +18,7 @@ from engines.api import (
     Artifact,
     CancelToken,
     EaselError,
+    GenerationResult,
     InternalError,
     ModelRecord,
     Progress,
@@ -86,7 +87,7 @@ class Node:
             log.exception("a job failed")
             news.put(Over(error=InternalError("internal", what=f"{type(error).__name__}: {error}")))
 
-    def _result(self, work: Work, news: queue.Queue[News], token: CancelToken):  # noqa: ANN202 (the engine's)
+    def _result(self, work: Work, news: queue.Queue[News], token: CancelToken) -> GenerationResult:
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             ctx = RunContext(
                 staging=Path(folder),
