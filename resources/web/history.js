@@ -21,6 +21,7 @@ class History {
     this.element = element;
     this.asked = { text: "", task: "", model: "", favourites: false, lora: "", board: "", since: "", until: "", seed: "" };
     this.pictures = [];
+    this.turn = 0; // of the newest question
     this.compared = [];
     this.days = new Map();
   }
@@ -82,8 +83,10 @@ class History {
   async load(more = false) {
     const asked = new URLSearchParams({ ...this.asked, favourites: String(this.asked.favourites) });
     if (more && this.pictures.length) asked.set("before", String(this.pictures.at(-1).created));
+    const turn = ++this.turn;
     try {
       const [found, filters] = await Promise.all([get(`/history?${asked}`), get("/history/filters")]);
+      if (turn !== this.turn) return; // an answer to an older question, which took longer
       this.pictures = more ? [...this.pictures, ...found.pictures] : found.pictures;
       this.days = new Map(filters.days.map((each) => [each.day, each.title]));
       this.fill(this.model, filters.models);

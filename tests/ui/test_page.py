@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Route, expect
 
 from engines.api import read_metadata
 from tests.ui.conftest import Easel, Screen, eventually
@@ -365,6 +365,25 @@ def test_history_is_filtered_by_kind_model_and_day(screen: Screen) -> None:
     expect(tiles).to_have_count(0)
     until.fill("")
     expect(tiles).to_have_count(1)
+
+
+def test_a_late_answer_does_not_undo_a_newer_filter(screen: Screen) -> None:
+    screen.page.get_by_role("radio", name="Draft").check()
+    screen.generate("a late lantern")
+    screen.tab("history")
+    screen.page.fill("#history-search", "late lantern")
+    tiles = screen.page.locator(".tile")
+    expect(tiles).to_have_count(1)
+    held: list[Route] = []
+    screen.page.route("**/easel/history?*model=starter*until=&*", lambda route: held.append(route))
+    screen.page.get_by_label("All models").select_option("starter")
+    screen.page.get_by_label("to", exact=True).fill("2020-01-01")
+    expect(tiles).to_have_count(0)
+    with screen.page.expect_response("**/easel/history?*model=starter*until=&*"):
+        held[0].continue_()
+    screen.page.wait_for_timeout(300)
+    expect(tiles).to_have_count(0)
+    screen.page.unroute_all(behavior="ignoreErrors")
 
 
 def test_a_picture_is_enlarged_and_extended(screen: Screen, easel: Easel) -> None:
