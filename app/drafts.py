@@ -68,6 +68,11 @@ class Draft(BaseModel):
         rest = {key: each for key, each in self.values.items() if key != name}
         return self.with_(values=rest if value is None else {**rest, name: value})
 
+    def emptied(self) -> Self:
+        """A copy without words and pictures, for something new; how it is made (model, shape, quality) stays."""
+        files = dict.fromkeys((*FILES, "painting"), "")
+        return self.with_(prompt="", negative_prompt="", keep_seed=False, count=1, **files)
+
     def with_task(self, task: Task) -> Self:
         """A copy for another task; a picture's own outline is the usual one where there is a picture."""
         given = task.needs_image or task.needs_video

@@ -169,10 +169,10 @@ def test_a_picture_is_the_beginning_of_another(screen: Screen, easel: Easel, tmp
 def test_a_painted_mask_is_repainted_and_stays_through_a_reload(screen: Screen, easel: Easel, tmp_path: Path) -> None:
     screen.task("Inpaint")
     canvas = screen.page.locator("#image-canvas canvas").first
-    canvas.wait_for(state="attached")  # the editor is made when it is first seen, and takes a while
+    expect(canvas).to_be_visible()  # the editor is made when it is first seen, and takes a while
     screen.page.wait_for_timeout(500)
+    assert not draft_of(easel)["init_image"], "something new begins without the last picture"
     screen.page.locator("#image-canvas input[type=file]").first.set_input_files(picture_file(tmp_path, (128, 128)))
-    expect(canvas).to_be_visible()
     screen.write("a red apple")
     eventually(lambda: draft_of(easel)["init_image"])  # the editor has the picture and can be painted on
     screen.page.wait_for_timeout(500)

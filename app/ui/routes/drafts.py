@@ -77,7 +77,7 @@ def _changed(desk: Desk, tab: str, data: dict[str, Any]) -> tuple[str, Draft]:
         case "preset":
             return tab, _with_preset(desk, draft, text(data, "id"))
         case "new":
-            return tab, draft.with_(prompt="", negative_prompt="", keep_seed=False, count=1)
+            return tab, draft.emptied()
         case "use":
             return _use(desk, tab, draft, data)
         case action:
