@@ -13,7 +13,7 @@ import gradio as gr
 from app.drafts import Draft
 from app.services import Services
 from app.ui.controls import Situation
-from app.ui.in_turn import in_turn
+from app.ui.in_turn import QUIET, in_turn
 from app.ui.words import Words
 from engines.api import PREPARERS, EaselError, Kind
 
@@ -112,11 +112,10 @@ class GuideControls:
     def wire(
         self,
         structural: list[Any],
-        after: Callable[[], list[Any]],
+        after: Callable[[], Updates],
         texts: list[Any],
         notice: Any,
         guarded: Callable[[Callable[[], object]], str],
-        quiet: dict[str, Any],
     ) -> None:
         """Connect the events; `after` gives what `structural` must look like, `texts` are prompt and negative prompt.
 
@@ -124,14 +123,14 @@ class GuideControls:
         """
         self._guarded = guarded
         for button, field in ((self.into_prompt, "prompt"), (self.into_negative, "negative_prompt")):
-            button.click(partial(self._put, field), [self.embedding, *texts], texts, **quiet)
-        self.vae.input(self._vae_chosen, self.vae, None, **quiet)
+            button.click(partial(self._put, field), [self.embedding, *texts], texts, **QUIET)
+        self.vae.input(self._vae_chosen, self.vae, None, **QUIET)
         for slot in self.slots:
-            slot.file.input(partial(self._chosen, slot, after), slot.file, structural, **quiet)
-            slot.picture.input(partial(self._pictured, slot), slot.picture, notice, **quiet)
-            slot.picture.clear(partial(self._pictured, slot, None), None, notice, **quiet)
+            slot.file.input(partial(self._chosen, slot, after), slot.file, structural, **QUIET)
+            slot.picture.input(partial(self._pictured, slot), slot.picture, notice, **QUIET)
+            slot.picture.clear(partial(self._pictured, slot, None), None, notice, **QUIET)
             for name, component in slot.values.items():
-                component.input(partial(self._set, slot, name), component, None, **quiet)
+                component.input(partial(self._set, slot, name), component, None, **QUIET)
 
     def updates(self, situation: Situation, pictures: bool) -> Updates:
         """What everything must look like; pictures are sent again only when `pictures` says so."""
@@ -175,7 +174,7 @@ class GuideControls:
         self._keep(self._draft().with_value("vae", name or None))
 
     @in_turn
-    def _chosen(self, slot: Slot, after: Callable[[], list[Any]], name: str | None) -> list[Any]:
+    def _chosen(self, slot: Slot, after: Callable[[], Updates], name: str | None) -> Updates:
         uses = self._uses(slot.guide)
         if name and slot.place < len(uses):
             uses[slot.place]["file"] = name

@@ -1,4 +1,4 @@
-"""Handlers of the page that change a draft come one after the other."""
+"""Handlers of the page that change a draft: they come one after the other, and their events travel quietly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from functools import wraps
 from typing import Any, Protocol, TypeVar
 
 R = TypeVar("R")
+
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "trigger_mode": "always_last",
+}
 
 
 class _Form(Protocol):

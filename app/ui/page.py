@@ -5,12 +5,12 @@ from __future__ import annotations
 import gradio as gr
 
 from app.services import Services
-from app.ui.form import GenerationForm, can_be_done, families_for
+from app.ui.form import GenerationForm
 from app.ui.html import mount, own_html
 from app.ui.settings_tab import SettingsTab
 from app.ui.views import IMAGE_TASKS, VIDEO_TASKS
 from app.ui.words import Words
-from engines.api import Task
+from engines.api import Task, families, family_of
 
 
 def build_page(services: Services, words: Words) -> gr.Blocks:
@@ -35,14 +35,13 @@ def _skip_link(words: Words) -> None:
 
 def _generation_tab(page: gr.Blocks, services: Services, words: Words, tab: str, tasks: tuple[Task, ...]) -> None:
     with gr.Tab(words(f"tab.{tab}"), id=tab, elem_id=f"tab-{tab}"):
-        if not can_be_done(tasks, services):
+        if not _can_be_done(tasks, services):
             own_html(_nothing_yet(words, tab, tasks))
             return
-        able = tuple(task for task in tasks if can_be_done((task,), services))  # no mode that no model here can do
-        form = GenerationForm(services, words, tab, able)
+        able = tuple(task for task in tasks if _can_be_done((task,), services))  # no mode that no model here can do
         with gr.Row(elem_classes="workbench", equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_classes="wish"):
-                form.build()
+                form = GenerationForm(services, words, tab, able)
             with gr.Column(scale=6, min_width=360, elem_classes="result"):
                 mount("stage", tab, "section")
             with gr.Column(scale=1, min_width=132, elem_classes="made"):
@@ -50,9 +49,14 @@ def _generation_tab(page: gr.Blocks, services: Services, words: Words, tab: str,
         form.wire(page)
 
 
+def _can_be_done(tasks: tuple[Task, ...], services: Services) -> bool:
+    """Whether a model on this computer can do one of the tasks."""
+    return any(set(family_of(record).tasks) & set(tasks) for record in services.models.all())
+
+
 def _nothing_yet(words: Words, tab: str, tasks: tuple[Task, ...]) -> str:
     """What the tab is for, and what is missing: an empty place that teaches."""
-    known = families_for(tasks)
+    known = [each.title for each in families() if set(each.tasks) & set(tasks)]
     way_out = words(f"{tab}.none.families", families=", ".join(known)) if known else words(f"{tab}.none.no-family")
     get = words(f"{tab}.none.get")
     return (

@@ -10,6 +10,7 @@ import gradio as gr
 from app.drafts import Draft
 from app.services import Services
 from app.styles import StyleStore
+from app.ui.in_turn import QUIET
 from app.ui.words import Words
 
 
@@ -24,9 +25,7 @@ class StylePicker:
             [], label=words("form.style"), info=words("form.style.info"), visible=False, elem_id=f"{tab}-style"
         )
 
-    def wire(
-        self, texts: list[Any], notice: Any, guarded: Callable[[Callable[[], object]], str], quiet: dict[str, Any]
-    ) -> None:
+    def wire(self, texts: list[Any], notice: Any, guarded: Callable[[Callable[[], object]], str]) -> None:
         """Connect it; `texts` are prompt and negative prompt, `notice` shows what `guarded` says of an error."""
 
         def chosen(name: str | None, prompt: str, negative: str) -> list[Any]:
@@ -35,7 +34,7 @@ class StylePicker:
                 draft = self._draft()
             return [draft.prompt, draft.negative_prompt, None, problem or gr.skip()]
 
-        self.component.input(chosen, [self.component, *texts], [*texts, self.component, notice], **quiet)
+        self.component.input(chosen, [self.component, *texts], [*texts, self.component, notice], **QUIET)
 
     def update(self) -> Any:
         """What makes it show the styles of now."""
