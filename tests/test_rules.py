@@ -107,7 +107,7 @@ def placeholders(value: object) -> set[str]:
 
 
 def test_other_languages_say_the_same_with_the_same_numbers() -> None:
-    """A text may be missing, and is English then; one that is there has the English one's numbers and no others."""
+    """A text of the page may be missing, and is English then; one that is there has the English one's numbers alone."""
     english = {path.name: json.loads(path.read_text("utf-8")) for path in (ROOT / "resources/messages/en").iterdir()}
     pairs = [(json.loads((ROOT / "resources/texts/en.json").read_text("utf-8")), path) for path in other_texts()]
     pairs += [(english[path.name], path) for path in sorted((ROOT / "resources/messages").glob("[!e]*/*.json"))]
@@ -116,6 +116,21 @@ def test_other_languages_say_the_same_with_the_same_numbers() -> None:
         for key, value in json.loads(path.read_text("utf-8")).items():
             assert key in original, f"{path.name} has {key}, which is nowhere else"
             assert placeholders(value) == placeholders(original[key]), f"{path}: {key}"
+
+
+def test_every_error_speaks_every_language() -> None:
+    """Who chose a language meets an error in it, with as many ways out as in English."""
+    folders = [path for path in sorted((ROOT / "resources/messages").iterdir()) if path.name != "en"]
+    assert folders
+    for folder in folders:
+        for path in sorted((ROOT / "resources/messages/en").iterdir()):
+            original = json.loads(path.read_text("utf-8"))
+            there = folder / path.name
+            spoken = json.loads(there.read_text("utf-8")) if there.is_file() else {}
+            assert {code: len(entry["fixes"]) for code, entry in spoken.items()} == {
+                code: len(entry["fixes"]) for code, entry in original.items()
+            }, there
+            assert all(entry["title"] and entry["cause"] for entry in spoken.values()), there
 
 
 def other_texts() -> list[Path]:
