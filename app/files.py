@@ -1,4 +1,4 @@
-"""Writing small files so that they are whole or as they were before."""
+"""Writing small files so that they are whole or as they were before, and putting broken ones out of the way."""
 
 from __future__ import annotations
 
@@ -22,3 +22,14 @@ def write_atomic(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def set_aside(path: Path) -> None:
+    """Rename a broken file, so that its place is free and a person can still look at it; delete it where that fails."""
+    number = 1
+    while (kept := path.with_name(f"{path.name}.broken-{number}")).exists():
+        number += 1
+    try:
+        path.replace(kept)
+    except OSError:
+        path.unlink(missing_ok=True)

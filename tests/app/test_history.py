@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from app import history as history_module
 from app.history import HistoryStore, Picture, Query, picture_id
+from app.history import store as history_module
 from app.jobs import Job, Queued
 from engines.api import Artifact, Cancelled, UserError
 from engines.media import save_picture
