@@ -108,7 +108,7 @@ class ApiServer:
             return None
         from app.mcp.door import Door
 
-        return Door(self._services, lambda job, place: desk.file_address(job, place, self.address))
+        return Door(self._services, lambda job, place: desk.file_address(job, place, self.address), desk.finished)
 
     def _serve(self) -> None:
         assert self._server is not None

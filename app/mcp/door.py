@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import quick_gradio
 from app.jobs import Job
-from app.mcp.tools import MADE, Tools, worded
+from app.mcp.tools import MADE, Finished, Tools, worded
 from app.services import Services
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ Address = Callable[[Job, int], str]
 class Door:
     """The server as an ASGI application; `lifespan` is to be held while it serves."""
 
-    def __init__(self, services: Services, address: Address) -> None:
-        """`address` gives the address of a finished file."""
-        self._services, self._address = services, address
+    def __init__(self, services: Services, address: Address, finished: Finished) -> None:
+        """`address` gives the address of a finished file, `finished` waits for the end of a job."""
+        self._services, self._address, self._finished = services, address, finished
         # The window's switch builds it in one of Gradio's handlers, where components mean something else (Gradio 6.31).
         self._server = contextvars.Context().run(self._build)
 
@@ -57,7 +57,7 @@ class Door:
         import gradio as gr
         from gradio.mcp import GradioMCPServer
 
-        tools, door = Tools(self._services), self
+        tools, door = Tools(self._services, self._finished), self
 
         class Server(GradioMCPServer):
             def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -125,3 +126,32 @@ def test_the_guard_stands_before_it(assisted: Served) -> None:
 
 def test_nobody_gets_it_unasked(served: Served) -> None:
     assert served.http.post("/mcp", json={}).status_code == 404
+
+
+CALLS = 45  # more than the 40 threads that a server has for what blocks
+
+
+def test_calls_that_wait_leave_the_server_free_for_others(assisted: Served) -> None:
+    """One long picture before them, so that none comes to an end by itself; then they are stopped."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+
+    async def others() -> int:
+        """What another program does meanwhile; returns how many calls wait before and after its answer."""
+        async with httpx.AsyncClient(base_url=f"{assisted.address}/api", headers=headers, timeout=60) as http:
+            while len(before := (await http.get("/status")).json()["waiting"]) < CALLS - 1:
+                await asyncio.sleep(0.1)
+            assert (await http.get("/models")).json()["models"]
+            after = (await http.get("/status")).json()["waiting"]
+            for job in (await http.get("/jobs", params={"limit": 2 * CALLS})).json()["jobs"]:
+                if job["state"] in ("queued", "running"):
+                    await http.post(f"/jobs/{job['id']}/cancel")
+        return len(set(before) & set(after))
+
+    async def act(session: ClientSession) -> Any:
+        first = session.call_tool("make_picture", {"prompt": "a long one", "width": 256, "height": 256, "steps": 150})
+        rest = [session.call_tool("make_picture", {"prompt": f"number {each}", **SMALL}) for each in range(CALLS - 1)]
+        return await asyncio.gather(others(), first, *rest)
+
+    waited, *found = ask(assisted, act)
+    assert waited > 40
+    assert len(found) == CALLS and sum("It was stopped." in str(each.content) for each in found) > 40
