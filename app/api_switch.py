@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.settings import Settings
 
@@ -25,20 +25,24 @@ class Wanted:
         return cls(settings.api, settings.api_port, settings.api_key, tuple(settings.api_origins), settings.mcp)
 
 
+Serve = Callable[[Wanted], tuple[str, Callable[[], None]]]
+
+
 class ApiSwitch:
     """Starts, changes and ends the server of the API. Does nothing until somebody provides one."""
 
     def __init__(self) -> None:
         self.address = ""
-        self._serve: Callable[[Wanted], tuple[str, Callable[[], None]]] | None = None
+        self.served: Wanted | None = None  # what the server at the address was started with
+        self._serve: Serve | None = None
+        self._adjusted: Callable[[Wanted], Wanted] = lambda wanted: wanted
+        self._followed: Wanted | None = None
         self._end: Callable[[], None] | None = None
-        self._served: Wanted | None = None
-        self._always = False
         self._lock = threading.Lock()
 
-    def provide(self, serve: Callable[[Wanted], tuple[str, Callable[[], None]]], always: bool = False) -> None:
-        """`serve` starts a server and returns its address and what ends it; `always`, whatever the settings say."""
-        self._serve, self._always = serve, always
+    def provide(self, serve: Serve, adjusted: Callable[[Wanted], Wanted] = lambda wanted: wanted) -> None:
+        """`serve` starts a server and returns its address and what ends it; `adjusted` puts in what goes before settings."""
+        self._serve, self._adjusted = serve, adjusted
 
     @property
     def possible(self) -> bool:
@@ -48,13 +52,14 @@ class ApiSwitch:
     def follow(self, wanted: Wanted) -> None:
         """Let the server be as wanted. Raises what starting raises; there is no server then."""
         with self._lock:
-            wanted = replace(wanted, on=wanted.on or self._always)
-            if self._serve is None or wanted == self._served:
+            wanted = self._adjusted(wanted)
+            if self._serve is None or wanted == self._followed:
                 return
             self._stop()
             if wanted.on:
                 self.address, self._end = self._serve(wanted)
-            self._served = wanted
+                self.served = wanted
+            self._followed = wanted
 
     def close(self) -> None:
         """End the server."""
@@ -64,4 +69,4 @@ class ApiSwitch:
     def _stop(self) -> None:
         if self._end is not None:
             self._end()
-        self._end, self._served, self.address = None, None, ""
+        self._end, self._followed, self.served, self.address = None, None, None, ""

@@ -82,12 +82,23 @@ class Running:
 
     def _serve_api(self, services: Services) -> None:
         """Let the API be as the settings and the command line say; a window without it is better than no window."""
-        asked = self._options
-        services.api.provide(lambda wanted: _served(services, wanted, asked), always=asked.api)
+        listen = self._options.listen
+        services.api.provide(lambda wanted: _served(services, wanted, listen), self._with_command_line)
         try:
             services.api.follow(Wanted.of(services.settings))
         except EaselError as error:
             log.warning("the API is not served: %s", error)
+
+    def _with_command_line(self, wanted: Wanted) -> Wanted:
+        """The settings' wish, with the command line's words before it."""
+        asked = self._options
+        return Wanted(
+            on=wanted.on or asked.api,
+            port=asked.api_port or wanted.port,
+            key=asked.api_key or wanted.key,
+            origins=(*wanted.origins, *asked.api_origins),
+            mcp=wanted.mcp or asked.mcp,
+        )
 
     def _tidy_up(self, services: Services) -> None:
         """List the pictures again when the history's index is gone, while nobody waits for it."""
@@ -105,15 +116,12 @@ class Running:
         threading.Thread(target=rebuild, name="history", daemon=True).start()
 
 
-def _served(services: Services, wanted: Wanted, asked: Options) -> tuple[str, Callable[[], None]]:
-    """Start the API's server; the command line's words go before the settings'. Other computers need its key."""
+def _served(services: Services, wanted: Wanted, listen: bool) -> tuple[str, Callable[[], None]]:
+    """Start the API's server. Other computers need its key."""
     from app.http.server import ApiServer
 
-    key = asked.api_key or wanted.key
-    origins = (*wanted.origins, *asked.api_origins)
-    port = asked.api_port or wanted.port
-    listen = asked.listen and bool(key)
-    server = ApiServer(services, port, key=key, origins=origins, listen=listen, mcp=wanted.mcp or asked.mcp)
+    listen, origins = listen and bool(wanted.key), wanted.origins
+    server = ApiServer(services, wanted.port, key=wanted.key, origins=origins, listen=listen, mcp=wanted.mcp)
     server.start()
     log.info("API address=%s", server.address)
     return server.address, server.stop

@@ -64,21 +64,25 @@ class ApiSection:
 
     def _examples(self) -> str:
         """Where it is, and what to write into the programs that people have."""
-        words, address = self._words, self._services.api.address
-        if not address:
+        words, api = self._words, self._services.api
+        if (served := api.served) is None:
             return f"<p>{escape(words('api.off'))}</p>"
-        settings = self._services.settings
-        shown = examples(address, settings.api_key) + ([("MCP", f"{address}/mcp")] if settings.mcp else [])
+        shown = examples(api.address, served.key, served.mcp)
         lines = "".join(f"<h4>{escape(title)}</h4><pre><code>{escape(text)}</code></pre>" for title, text in shown)
-        there = escape(words("api.on", address=address))
-        return f'<p>{there}</p><p><a href="{address}/docs" target="_blank">{escape(words("api.docs"))}</a></p>{lines}'
+        there = escape(words("api.on", address=api.address))
+        return (
+            f'<p>{there}</p><p><a href="{api.address}/docs" target="_blank">{escape(words("api.docs"))}</a></p>{lines}'
+        )
 
 
-def examples(address: str, key: str) -> list[tuple[str, str]]:
-    """Titles and texts: the addresses that programs ask for, and a first picture from a terminal and from Python."""
+def examples(address: str, key: str, mcp: bool) -> list[tuple[str, str]]:
+    """Titles and texts: the addresses that programs ask for, and a first picture from a terminal and from Python.
+
+    With `mcp` also what assistants have in their settings.
+    """
     header = f' -H "Authorization: Bearer {key}"' if key else ""
     body = json.dumps({"prompt": "a red apple", "seed": 3})
-    return [
+    found = [
         ("SillyTavern, Open WebUI, LibreChat (AUTOMATIC1111)", address),
         ("OpenAI", f"{address}/v1"),
         ("curl", f"curl {address}/v1/images/generations{header} -H 'Content-Type: application/json' -d '{body}'"),
@@ -89,3 +93,9 @@ def examples(address: str, key: str) -> list[tuple[str, str]]:
             'picture = client.images.generate(prompt="a red apple").data[0].b64_json',
         ),
     ]
+    return [*found, ("MCP", _assistant(address, key))] if mcp else found
+
+
+def _assistant(address: str, key: str) -> str:
+    headers = {"headers": {"Authorization": f"Bearer {key}"}} if key else {}
+    return json.dumps({"mcpServers": {"easel": {"type": "http", "url": f"{address}/mcp", **headers}}})
