@@ -37,6 +37,8 @@ def follow_flow(scheduler: Any, plan: Schedule, facts: Mapping[str, Any], base_c
     # Pipelines read from here how the shift grows with the size, and solvers do not have all of these as arguments.
     scheduler.register_to_config(**{name: value for name, value in facts.items() if name in SHIFT_FACTS})
     levels, original = _levels(plan, facts), scheduler.set_timesteps
+    for each in (levels, scheduler):
+        _leave_a_single_level(each)
 
     def set_timesteps(
         num_inference_steps: int | None = None,
@@ -65,6 +67,16 @@ def _levels(plan: Schedule, facts: Mapping[str, Any]) -> Any:
     shift = facts.get("shift") or facts.get("flow_shift") or 1.0
     arguments: dict[str, Any] = {**{name: value for name, value in facts.items() if name in known}, "shift": shift}
     return FlowMatchEulerDiscreteScheduler(**{**arguments, **SPREAD[plan.key]})
+
+
+def _leave_a_single_level(scheduler: Any) -> None:
+    """One step begins at all noise and ends without any: there is no last level to be moved to `shift_terminal`.
+
+    diffusers 0.42 moves it all the same, and divides nothing by nothing.
+    """
+    stretched = getattr(scheduler, "stretch_shift_to_terminal", None)
+    if stretched is not None:
+        scheduler.stretch_shift_to_terminal = lambda sigmas: stretched(sigmas) if sigmas[-1] < 1 else sigmas
 
 
 def _unsaid_sigmas(scheduler: Any, base_class: str, steps: int) -> list[float] | None:

@@ -284,6 +284,17 @@ def test_latents_that_are_not_numbers_are_an_error_with_the_step(
     assert 1 <= caught.value.params["step"] <= 4
 
 
+MOVES_ITS_LAST_LEVEL = [key for key in FAMILIES if "shift_terminal" in TINY[key].tiny.parts["scheduler"].config]
+
+
+@pytest.mark.parametrize("family_id", [marked(each) for each in MOVES_ITS_LAST_LEVEL])
+def test_one_step_is_enough_where_the_last_of_several_is_moved(
+    engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts, family_id: str
+) -> None:
+    made = make(engine, tiny_models[family_id], tiny_request(family_id, steps=1), context())
+    assert made.startswith(b"\x89PNG")
+
+
 def test_a_decode_without_memory_is_done_in_tiles_and_says_so(
     engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts
 ) -> None:

@@ -260,6 +260,18 @@ def test_flow_samplers_visit_the_levels_of_the_models_own_scheduler(sampler: str
     assert levels(SOLVER, sampler, "Normal", 8) == pytest.approx((solver.sigmas[:-1] * 1000).tolist(), abs=1e-3)
 
 
+@pytest.mark.parametrize(("sampler", "schedule"), FLOW_PAIRS)
+def test_one_step_goes_from_all_noise_to_the_picture(sampler: str, schedule: str) -> None:
+    """Also where the last of several levels would be moved, as Qwen-Image and LTX-Video have it."""
+    for config, given in (({**FLOW, "shift_terminal": 0.02}, {}), ({**DYNAMIC, "shift_terminal": 0.02}, {"mu": 0.9})):
+        scheduler = create_sampler(sampler, schedule, config)
+        scheduler.set_timesteps(1, device="cpu", sigmas=np.linspace(1.0, 1.0, 1), **given)
+        assert scheduler.timesteps[0].item() == pytest.approx(1000, abs=0.01)
+        assert scheduler.sigmas.tolist() == pytest.approx([1.0, 0.0], abs=1e-5)
+    made = flow_sample(create_sampler(sampler, schedule, {**FLOW, "shift_terminal": 0.02}), 1)
+    assert float(made.mean()) == pytest.approx(MEAN, abs=0.03)
+
+
 @pytest.mark.parametrize("sampler", FLOW_SAMPLERS)
 def test_flow_samplers_put_noise_on_a_picture_at_their_step(sampler: str) -> None:
     scheduler = create_sampler(sampler, "Normal", FLOW)
