@@ -11,6 +11,7 @@ import importlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from engines.errors import ResourceError
@@ -120,6 +121,7 @@ class ResidentEngine:
             if fingerprint in self._models:
                 log.info("model=%s stays loaded why=same reload fingerprint", record.id)
                 self._models.move_to_end(fingerprint)
+                self._make_room(record, self._plan)  # for what the job brings along, a ControlNet say
                 return
             self._make_room(record, self._plan)
             try:
@@ -142,15 +144,20 @@ class ResidentEngine:
         return _Loaded(engine, ctx.plan, held, time.perf_counter() - started, stage_peak())
 
     def _make_room(self, record: ModelRecord, plan: Plan) -> None:
-        """Let models go, the least recently used first, until the plan fits beside the others; the same one always goes."""
-        mine = reload_fingerprint(record)
-        for fingerprint in [each for each in self._models if each.startswith(mine)]:
-            self._let_go(fingerprint)
-        while self._models and self._held() + plan.peak > plan.budget:
-            self._let_go(next(iter(self._models)))
+        """Let models go, the least recently used first, until the plan fits beside the others.
 
-    def _held(self) -> int:
-        return sum(each.held + each.guides for each in self._models.values())
+        The model itself stays when it is held as the plan says, and always goes when it is held another way.
+        """
+        mine, as_planned = reload_fingerprint(record), reload_fingerprint(record, plan)
+        for fingerprint in [each for each in self._models if each.startswith(mine) and each != as_planned]:
+            self._let_go(fingerprint)
+        others = [each for each in self._models if each != as_planned]
+        while others and self._held(others) + plan.peak > plan.budget:
+            self._let_go(others.pop(0))
+
+    def _held(self, fingerprints: Iterable[str]) -> int:
+        models = [self._models[each] for each in fingerprints]
+        return sum(each.held + each.guides for each in models)
 
     def _let_go(self, fingerprint: str) -> None:
         log.info("model let go why=its room is needed or it is held another way")
@@ -185,7 +192,7 @@ class ResidentEngine:
         """The result with what loading took, with this model's own peaks, and with the rung where it ended."""
         assert self._plan is not None
         current = self._current
-        others = self._held() - current.held - current.guides
+        others = self._held(self._models) - current.held - current.guides
         peaks = {stage: max(0, peak - others) for stage, peak in result.peaks.items()}
         seconds = dict(result.seconds)
         if current.seconds:

@@ -23,9 +23,9 @@ Contexts = Callable[..., RunContext]
 Models = dict[str, ModelRecord]
 
 
-def roomy(record: ModelRecord, budget: int = 10**12) -> Plan:
-    family = REGISTRY.of(record)
-    plan = decide_placement(MachineFacts("cpu", 10**12, False), part_sizes(record, family), family, Demand(64, 64))
+def roomy(record: ModelRecord, budget: int = 10**12, guides: int = 0) -> Plan:
+    family, demand = REGISTRY.of(record), Demand(64, 64, guides=guides)
+    plan = decide_placement(MachineFacts("cpu", 10**12, False), part_sizes(record, family), family, demand)
     return replace(plan, budget=budget)
 
 
@@ -76,6 +76,19 @@ def test_the_least_recently_used_goes_when_there_is_no_room(
     assert "flux" not in left or left.index("flux") > 0, "the one that was used last went first"
     engine.load(tiny_models["flux"], context("tight", plan=roomy(tiny_models["flux"], budget=0)))
     assert engine.resident == 1
+
+
+def test_what_comes_beside_a_model_that_stays_gets_its_room_beforehand(tiny_models: Models, context: Contexts) -> None:
+    engine, record = ResidentEngine(), tiny_models["sd15"]
+    for number, key in enumerate(("flux", "sd15")):
+        engine.load(tiny_models[key], context(str(number), plan=roomy(tiny_models[key])))
+    other = next(iter(engine._models.values())).held
+    budget = roomy(record).peak + other + 10**6
+    engine.load(record, context("alone", plan=roomy(record, budget)))
+    assert (engine.resident, engine.loads) == (2, 2), "there is room for both"
+    engine.load(record, context("guided", plan=roomy(record, budget, guides=10**6)))  # 4 MB in float32
+    assert (engine.resident, engine.loads) == (1, 2), "the other one goes, and the model is not read again"
+    assert next(iter(engine._models)).startswith("sd15")
 
 
 @pytest.mark.parametrize("key", ["sd15", "sdxl", "flux", "sd3"])
