@@ -110,4 +110,5 @@ INFOTEXT_FIELDS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "Cache change": ("shortcuts.change", float),
     "Skip Early CFG": ("shortcuts.guided_from", float),
     "Guidance until": ("shortcuts.guided_to", float),
+    "Accelerator": ("accelerator", str),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from app.validate_accelerators import check_accelerated
 from app.validate_guides import check_guides
 from app.validate_passes import check_passes
 from engines.api import (
@@ -24,6 +25,7 @@ def validate(request: GenerationRequest, family: EngineFamily, path_of: Callable
     """Raises `UserError` for the first thing that cannot be met. `path_of` turns an input's reference into its file."""
     _check_task(request, family)
     check_passes(request, family)
+    check_accelerated(request, family)
     check_guides(request, family, path_of)
     if request.task is not Task.UPSCALE:
         _check_side("width", request.width, family)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engines.accelerators import Accelerator, check_accelerator, possible_accelerators
 from engines.benchmark.host import EASEL, PLAIN, SCRIPT, BenchmarkSide
 from engines.benchmark.took import Loaded, Made, Took
 from engines.conversion import Converted
@@ -118,6 +119,7 @@ __all__ = [
     "TASK_ALIASES",
     "VAE",
     "VIDEO_SUFFIXES",
+    "Accelerator",
     "Artifact",
     "BenchmarkSide",
     "CancelToken",
@@ -167,6 +169,7 @@ __all__ = [
     "Way",
     "WorkerEngine",
     "bundled_tokenizer",
+    "check_accelerator",
     "check_encoder",
     "check_upscaler",
     "convert_pickle",
@@ -199,6 +202,7 @@ __all__ = [
     "parse_lora",
     "picture_size",
     "plan_placement",
+    "possible_accelerators",
     "poster",
     "prepared_picture",
     "read_frames",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engines.accelerators import STEP_COST, Accelerator
 from engines.family import EngineFamily
 from engines.plan import Demand, ModelSizes
 from engines.prompt import used_loras
@@ -28,10 +29,11 @@ def demand_of(
         passes=2 if family.guidance.guided(request.guidance) else 1,
         steps=request.steps_run,
         count=request.count,
-        swappable=not more_files and not used_loras(request),
-        share=work_share(request, family),
+        swappable=not more_files and not used_loras(request) and request.accelerator is Accelerator.NONE,
+        share=work_share(request, family) * STEP_COST[request.accelerator],
         guides=guides[0],
         eyes=guides[1],
+        graphs=_graphs(request, family),
     )
 
 
@@ -45,6 +47,17 @@ def operations(sizes: ModelSizes, family: EngineFamily, demand: Demand) -> float
     drawing = max((sizes.parts[name].parameters for name in sizes.group("denoisers")), default=0)
     tokens = demand.pixels * demand.frames / family.memory.pixels_per_token
     return 2.0 * drawing * tokens * demand.passes * demand.steps * demand.share * demand.count
+
+
+def _graphs(request: GenerationRequest, family: EngineFamily) -> int:
+    """OpenVINO holds the weights again in each of its graphs, and has one for each shape of the calls (two are kept)."""
+    if request.accelerator is not Accelerator.OPENVINO:
+        return 0
+    shortened = request.shortcuts is not None and request.shortcuts.shortens_guidance
+    apart = (
+        family.guidance.guided(request.guidance) and not family.guidance.together
+    )  # the negative prompt has its own length
+    return 2 if shortened or apart or request.hires is not None or request.count % request.batch else 1
 
 
 def _largest(request: GenerationRequest, family: EngineFamily) -> tuple[int, int]:

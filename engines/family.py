@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from engines.accelerators import Accelerator
 from engines.detection import Detection, Signature, Variant
 from engines.types import Task
 from engines.video_rules import VideoRules
@@ -225,6 +226,8 @@ class EngineFamily:
 
     `cache` is a key of `engines.pipeline.shortcuts`: how steps use again what the denoiser said before; None where they cannot.
 
+    `accelerators` are the ways in which the denoiser can be made faster (`engines.pipeline.accelerate`), as tests found.
+
     `video` are the rules of a family that makes videos. `part_modules` names the module of classes of parts that are not
     where such classes usually are.
 
@@ -249,6 +252,7 @@ class EngineFamily:
     tiny: TinyProfile
     control: str | None = None
     cache: str | None = None
+    accelerators: frozenset[Accelerator] = frozenset({Accelerator.OPENVINO, Accelerator.COMPILE})
     ip_adapters: bool = False
     engine: str = "engines.pipeline.engine:DiffusersEngine"
     guidance: Guidance = Guidance()

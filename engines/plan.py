@@ -61,9 +61,9 @@ class Demand:
     """What a request asks for, as far as memory and time go: pixels a side, frames, pictures together, passes of a step.
 
     `guides` are the numbers in what stays beside the model (ControlNets, IP-Adapters, LoRAs, another VAE), `eyes` those
-    in a picture encoder, which goes when it has looked. `steps` are all steps of one picture, `share` the part of their work
-    that is done; `swappable` is false for a wish whose parts cannot come and go (LoRAs are put into a part once and would
-    be lost with it).
+    in a picture encoder, which goes when it has looked; `graphs` are how often an accelerator holds the denoiser once more.
+    `steps` are all steps of one picture, `share` the part of their work that is done; `swappable` is false for a wish whose
+    parts cannot come and go (LoRAs and accelerators are put into a part once and would be lost with it).
     """
 
     width: int
@@ -77,6 +77,7 @@ class Demand:
     share: float = 1.0
     guides: int = 0
     eyes: int = 0
+    graphs: int = 0
 
     @property
     def pixels(self) -> int:

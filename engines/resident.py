@@ -196,7 +196,7 @@ class ResidentEngine:
         peaks = {stage: max(0, peak - others) for stage, peak in result.peaks.items()}
         seconds = dict(result.seconds)
         if current.seconds:
-            seconds = {str(Stage.LOAD): current.seconds, **seconds}
+            seconds = {**seconds, str(Stage.LOAD): current.seconds + seconds.get(str(Stage.LOAD), 0.0)}
             peaks = {str(Stage.LOAD): max(0, current.load_peak - others), **peaks} if current.load_peak else peaks
             current.seconds = 0.0
         fell = any(note == FELL_TO_TILES for each in result.artifacts for note in each.notes)

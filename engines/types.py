@@ -10,6 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engines.accelerators import Accelerator
 from engines.options import ControlUse, Hires, IpAdapterUse, LoraUse, Masking, Outpaint, Shortcuts, Tiles
 
 SEED_MAX = 2**32 - 1  # the range that A1111 and the infotext readers know
@@ -189,6 +190,9 @@ class GenerationRequest(BaseModel):
     hires: Hires | None = Field(default=None, description="a second, larger pass")
     tiles: Tiles | None = Field(default=None, description="upscale: redraw the enlarged picture tile by tile")
     shortcuts: Shortcuts | None = Field(default=None, description="work that is left out of the steps")
+    accelerator: Accelerator = Field(
+        default=Accelerator.NONE, description="how the steps are computed: none (as torch does), openvino, compile"
+    )
     upscaler: str = Field(default="Lanczos", description="upscale: how the picture is enlarged")
     reference_2: str | None = Field(default=None, description="a second picture that an edit looks at")
     reference_3: str | None = Field(default=None, description="a third picture that an edit looks at")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.benchmark.bench import Bench
 from app.benchmark.figures import Figure
-from app.benchmark.rows import estimates, http, loading, many, pictures, quality, startup, switching
+from app.benchmark.rows import accelerated, estimates, http, loading, many, pictures, quality, startup, switching
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class RowGroup:
 GROUPS: Mapping[str, RowGroup] = {
     "pictures": RowGroup("warm pictures, steps, decode, a new seed", pictures.measure),
     "quality": RowGroup("Draft against Best", quality.measure),
+    "openvino": RowGroup("steps by OpenVINO, where it is installed", accelerated.measure),
     "http": RowGroup("a picture over HTTP", http.measure),
     "startup": RowGroup("process start to the HTTP door and to a picture", startup.measure),
     "loading": RowGroup("loading and its peak memory", loading.measure),

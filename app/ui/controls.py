@@ -11,7 +11,16 @@ import gradio as gr
 
 from app.ui.words import Words
 from app.wishes import Shape
-from engines.api import SAMPLER_REGISTRY, EngineFamily, GenerationRequest, Task, VideoFormat, work_share
+from engines.api import (
+    SAMPLER_REGISTRY,
+    Accelerator,
+    EngineFamily,
+    GenerationRequest,
+    Task,
+    VideoFormat,
+    possible_accelerators,
+    work_share,
+)
 
 
 @dataclass(frozen=True)
@@ -172,6 +181,12 @@ def _schedules(situation: Situation) -> list[str]:
     return [name for name in situation.family.schedulers if name in sampler.schedules]
 
 
+def _accelerators(situation: Situation) -> list[str]:
+    """Those that the family can take and that are installed here."""
+    able = {Accelerator.NONE, *situation.family.accelerators}
+    return [str(each) for each in possible_accelerators() if each in able]
+
+
 def _own_size(situation: Situation) -> bool:
     return situation.shape is Shape.OWN
 
@@ -196,6 +211,7 @@ CONTROLS: tuple[Control, ...] = (
     ),
     Choice("sampler", lambda situation: situation.family.samplers),
     Choice("scheduler", _schedules),
+    Choice("accelerator", _accelerators, lambda situation: situation.request.needs_model),
     Slider(
         "clip_skip",
         lambda _: 1,

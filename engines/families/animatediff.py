@@ -5,6 +5,7 @@ Source: the classes AnimateDiff{,VideoToVideo}Pipeline of diffusers 0.42 and guo
 
 from __future__ import annotations
 
+from engines.accelerators import Accelerator
 from engines.family import (
     Detection,
     EngineFamily,
@@ -112,6 +113,7 @@ FAMILY = EngineFamily(
     ),
     parts=("unet", "motion_adapter", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
+    accelerators=frozenset({Accelerator.OPENVINO}),  # its class names no repeated blocks
     memory=MemoryFigures(
         parameters=1.5, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=261, pixels_per_token=560
     ),

@@ -6,6 +6,7 @@ THUDM/CogVideoX-2b, CogVideoX-5b and CogVideoX-5b-I2V.
 
 from __future__ import annotations
 
+from engines.accelerators import Accelerator
 from engines.family import (
     Detection,
     EngineFamily,
@@ -145,6 +146,7 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=16, scale=8),
+    accelerators=frozenset({Accelerator.OPENVINO}),  # its class names no repeated blocks
     memory=MemoryFigures(
         parameters=6.6, activation_bytes_per_pixel=11_400, denoiser_bytes_per_pixel=49, pixels_per_token=1024
     ),

@@ -121,6 +121,7 @@ FAMILY = EngineFamily(
     ),
     parts=PARTS,
     latent=LatentFormat(channels=16, scale=8),
+    accelerators=frozenset(),  # OpenVINO cannot trace it; compile was not tried
     memory=MemoryFigures(
         parameters=21.2, activation_bytes_per_pixel=2_315, denoiser_bytes_per_pixel=113, pixels_per_token=1024
     ),

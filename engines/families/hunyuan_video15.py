@@ -102,6 +102,7 @@ FAMILY = EngineFamily(
     ),
     parts=PARTS,
     latent=LatentFormat(channels=32, scale=16),
+    accelerators=frozenset(),  # OpenVINO's answer is no number; compile was not tried
     memory=MemoryFigures(
         parameters=16.5, activation_bytes_per_pixel=1_796, denoiser_bytes_per_pixel=113, pixels_per_token=1024
     ),

@@ -160,6 +160,7 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "connectors", "vae", "audio_vae", "vocoder", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=128, scale=32),
+    accelerators=frozenset(),  # OpenVINO's numbers are others; compile was not tried
     memory=MemoryFigures(
         parameters=32.3, activation_bytes_per_pixel=120, denoiser_bytes_per_pixel=20, pixels_per_token=8192
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engines.accelerators import Accelerator
 from engines.detection import ANY
 from engines.family import (
     Detection,
@@ -175,6 +176,7 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=32, scale=32),
+    accelerators=frozenset({Accelerator.OPENVINO}),  # its class names no repeated blocks
     memory=MemoryFigures(
         parameters=4.6, activation_bytes_per_pixel=1_666, denoiser_bytes_per_pixel=64, pixels_per_token=1024
     ),

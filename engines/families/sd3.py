@@ -5,6 +5,7 @@ Source: the classes StableDiffusion3{,Img2Img,Inpaint}Pipeline and the configura
 
 from __future__ import annotations
 
+from engines.accelerators import Accelerator
 from engines.detection import ANY
 from engines.family import (
     Detection,
@@ -141,6 +142,7 @@ FAMILY = EngineFamily(
     ),
     optional_parts=frozenset({"text_encoder_3", "tokenizer_3"}),
     latent=LatentFormat(channels=16, scale=8),
+    accelerators=frozenset({Accelerator.OPENVINO}),  # its class names no repeated blocks
     memory=MemoryFigures(
         parameters=8.1, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=174, pixels_per_token=256
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engines.accelerators import Accelerator
 from engines.family import (
     Detection,
     EngineFamily,
@@ -106,6 +107,7 @@ FAMILY = EngineFamily(
     ),
     parts=("unet", "vae", "image_encoder", "feature_extractor", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
+    accelerators=frozenset({Accelerator.OPENVINO}),  # its class names no repeated blocks
     memory=MemoryFigures(
         parameters=2.3, activation_bytes_per_pixel=1_700, denoiser_bytes_per_pixel=261, pixels_per_token=560
     ),

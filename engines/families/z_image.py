@@ -6,6 +6,7 @@ families call 5. Source: the classes ZImage{,Img2Img,Inpaint}Pipeline and the co
 
 from __future__ import annotations
 
+from engines.accelerators import Accelerator
 from engines.detection import ANY
 from engines.family import (
     Detection,
@@ -100,6 +101,7 @@ FAMILY = EngineFamily(
     ),
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=16, scale=8),
+    accelerators=frozenset({Accelerator.COMPILE}),  # OpenVINO cannot read the complex numbers of its positions
     memory=MemoryFigures(
         parameters=10.3, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=400, pixels_per_token=256
     ),

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from engines.accelerators import Accelerator
 from engines.options import EMBEDDING, VAE, LoraUse
 from engines.records import ModelRecord
 from engines.types import Emphasis, GenerationRequest, Task
@@ -40,6 +41,7 @@ def write_infotext(request: GenerationRequest, record: ModelRecord, facts: Mappi
         "Emphasis": str(request.emphasis) if request.emphasis is not Emphasis.ORIGINAL else None,
         **_passes(request),
         **_shortcuts(request),
+        "Accelerator": str(request.accelerator) if request.accelerator is not Accelerator.NONE else None,
         **_controls(request),
         **_looks(request),
         "Lora hashes": lora_hashes(record),

@@ -17,6 +17,7 @@ from engines.family import EngineFamily
 from engines.interface import RunContext
 from engines.media.infotext import LORA
 from engines.options import EMBEDDING, VAE
+from engines.pipeline.accelerate import Accelerators
 from engines.pipeline.ahead import denoise_together, together
 from engines.pipeline.arguments import call_arguments
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
@@ -62,6 +63,7 @@ class DiffusersEngine:
         self._pipelines: dict[Task, Any] = {}
         self._pipe: Any = None  # the one that ran last
         self._loras = LoraStack()
+        self._accelerators = Accelerators(lambda: self._loras.state)
         self._lora_hashes: dict[str, str] = {}
         self._words: Any = ()  # the LoRAs under which the kept texts were encoded
         self._ahead: dict[int, torch.Tensor] = {}  # latents of pictures that were denoised together, by index
@@ -101,12 +103,14 @@ class DiffusersEngine:
         artifacts = []
         self._ahead = {}
         self._use_vae(request, ctx)
-        with _out_of_memory_said_plainly(request, seconds):
+        faster = self._accelerators.use(request.accelerator, self._denoisers, self._the_placement, ctx)
+        with _out_of_memory_said_plainly(request, seconds), faster:
             for index in range(ctx.first_image, request.count):
                 self._denoise_ahead(request, index, ctx, seconds)
                 single = request.image(index)
                 artifacts.append(self._picture(single, index, request.count, ctx, seconds))
                 ctx.on_artifact(artifacts[-1])
+        seconds.move(self._accelerators.seconds, Stage.DENOISE, Stage.LOAD)
         return GenerationResult(tuple(artifacts), dict(seconds), peak_memory(), self._facts(), seconds.peaks)
 
     def _picture(
@@ -353,7 +357,8 @@ class DiffusersEngine:
     def _facts(self) -> dict[str, str]:
         assert self._placement is not None
         dtype = "float32" if self._rescuing else self._placement.dtype
-        return {**software_facts(), "device": self._placement.device, "dtype": dtype}
+        more = {"device": self._placement.device, "dtype": dtype, **self._accelerators.facts}
+        return {**software_facts(), **more}
 
     @property
     def _denoisers(self) -> tuple[torch.nn.Module, ...]:

@@ -33,6 +33,7 @@ class LoraStack:
         self._places: dict[tuple[str, int, int], tuple[str, str]] = {}  # file as it was -> adapter name, hash
         self.loads = 0
         self.words: tuple[tuple[str, float], ...] = ()  # what weighs on the text encoders now
+        self.state: object = ()  # what weighs on the denoiser now, in an order that does not depend on the wish
 
     def use(self, pipe: Any, uses: Sequence[LoraUse], files: Mapping[str, Path]) -> dict[str, str]:
         """Make exactly `uses` hold on the parts of `pipe`; the hash of each by name (12 hex, as A1111 counts it).
@@ -41,7 +42,7 @@ class LoraStack:
         """
         if not uses:
             self._rest(pipe)
-            self.words = ()
+            self.words = self.state = ()
             return {}
         if not hasattr(pipe, "load_lora_weights"):
             raise UserError("lora-not-for-model", lora=uses[0].file)
@@ -53,6 +54,7 @@ class LoraStack:
         for (name, _hash), use in sorted(zip(adapters, uses, strict=True), key=lambda each: each[0]):
             weights[name] = _added(weights.get(name, {}), _weights(pipe, use))
         pipe.set_adapters(list(weights), [dict(each) for each in weights.values()])
+        self.state = tuple((name, tuple(sorted(each.items()))) for name, each in weights.items())
         text = [name for part, names in pipe.get_list_adapters().items() if part.startswith("text_") for name in names]
         self.words = tuple((name, weights[name].get("text_encoder", 0.0)) for name in weights if name in text)
         return {use.file: hash_ for use, (_name, hash_) in zip(uses, adapters, strict=True)}

@@ -18,6 +18,12 @@ class Spent(dict[str, float]):
         self.peaks: dict[str, int] = {}
         self.stage = Stage.LOAD
 
+    def move(self, seconds: float, source: Stage, to: Stage) -> None:
+        """Count some `seconds` of one stage towards another one."""
+        if seconds and source in self:
+            self[source] -= seconds
+            self[to] = self.get(to, 0.0) + seconds
+
     @contextmanager
     def at(self, stage: Stage) -> Iterator[None]:
         """Count what happens inside towards `stage`."""

@@ -21,6 +21,7 @@ from engines.media.record import full_record
 from engines.media.video_read import frame_size
 from engines.media.video_save_as import save_video_as
 from engines.media.video_write import ENCODINGS, Sound, VideoWriter
+from engines.pipeline.accelerate import Accelerators
 from engines.pipeline.checkpoint import Checkpoint, checkpoint_key, load_checkpoint
 from engines.pipeline.decode import AS_PLANNED
 from engines.pipeline.keeping import load_kept, plan_for, prepare_pipeline
@@ -58,6 +59,7 @@ class VideoEngine:
         self._placement: Placement | None = None
         self._pipelines: dict[str, Any] = {}
         self._previewer: VideoPreviewer | None = None
+        self._accelerators = Accelerators(lambda: ())
         self._rescuing = False  # whether everything is in float32 for the moment
 
     def load(self, record: ModelRecord, ctx: RunContext) -> None:
@@ -171,13 +173,16 @@ class VideoEngine:
             lambda latents, step: self._preview(latents, step, index, request, ctx),
         )
         shortcuts = ShortcutHooks(request, self.family, self._denoisers(pipe), steps)
-        with shortcuts, steps, capture_decoder_input(pipe.vae) as taken:
+        assert self._placement is not None, "load comes before generate"
+        faster = self._accelerators.use(request.accelerator, self._denoisers(pipe), self._placement, ctx)
+        with faster, shortcuts, steps, capture_decoder_input(pipe.vae) as taken:
             begin_peak()
             seconds.stage = Stage.DENOISE  # the words are read inside
             made = pipe(**arguments, generator=generator, output_type="pt", return_dict=False)
         began = steps.began or started
         seconds[Stage.ENCODE] = seconds.get(Stage.ENCODE, 0.0) + began - started
         seconds[Stage.DENOISE] = seconds.get(Stage.DENOISE, 0.0) + time.perf_counter() - began
+        seconds.move(self._accelerators.seconds, Stage.DENOISE, Stage.LOAD)
         if peak := stage_peak():
             seconds.peaks[str(Stage.DENOISE)] = max(seconds.peaks.get(str(Stage.DENOISE), 0), peak)
         check_latents(taken[0].latents, steps.calls)
@@ -282,7 +287,8 @@ class VideoEngine:
     def _facts(self) -> dict[str, str]:
         assert self._placement is not None
         dtype = "float32" if self._rescuing else self._placement.dtype
-        return {**software_facts(), "device": self._placement.device, "dtype": dtype}
+        more = {"device": self._placement.device, "dtype": dtype, **self._accelerators.facts}
+        return {**software_facts(), **more}
 
     @property
     def _rules(self) -> VideoRules:

@@ -46,6 +46,8 @@ def expected_stages(
     work = {Stage.LOAD: 0.0, Stage.ENCODE: 0.0, Stage.DENOISE: drawing + repacked, Stage.DECODE: decoding}
     work[Stage.ENCODE] += demand.eyes * BYTES[dtype]
     base += demand.guides * BYTES[dtype]
+    work[Stage.DENOISE] += demand.graphs * held.denoisers
+    work[Stage.DECODE] += demand.graphs * held.denoisers
     return tuple(
         StagePeak(str(stage), round(base + held.on_device(stage) + bytes_), held.in_main_memory() if card else 0)
         for stage, bytes_ in work.items()
@@ -92,6 +94,11 @@ class _Held:
         # On a processor a group is read when its turn comes and takes the other one's room; the decoder stays.
         turn = {Stage.ENCODE: ("encoders",), Stage.DENOISE: ("denoisers",), Stage.DECODE: ("denoisers",)}
         return self._sum("decoders") + max(map(self._sum, turn.get(stage, ("encoders", "denoisers"))))
+
+    @property
+    def denoisers(self) -> int:
+        """What draws, whole."""
+        return self._sum("denoisers")
 
     def in_main_memory(self) -> int:
         """Weights in main memory behind a card: all that come and go, or next to nothing when they lie on disk."""

@@ -28,7 +28,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         made = [bench.easel.picture(each) for each in ((draft, best) if draft_first else (best, draft))]
         first, second = made if draft_first else reversed(made)
         times.append((second.whole.cpu, first.whole.cpu))
-        off.append(_difference(first.file, second.file))
+        off.append(difference(first.file, second.file))
     goal = FASTER if bench.full else None
     name = f"Best in parts of Draft, {bench.request.steps} steps"
     yield Figure.of_pairs(name, times, goal=goal, beside="Draft", note=_words(shortcuts))
@@ -41,7 +41,7 @@ def _shortcuts(bench: Bench) -> dict[str, Any] | None:
     return quality_values(Quality.DRAFT, usual, family_of(bench.record)).get("shortcuts")
 
 
-def _difference(first: Path | None, second: Path | None) -> float:
+def difference(first: Path | None, second: Path | None) -> float:
     """The mean difference of two pictures, in parts of white."""
     from PIL import Image, ImageChops, ImageStat
 
