@@ -118,6 +118,21 @@ class Planner:
         measured = nearest is not None and seconds is not None
         return Estimate(plan, needed, plan.budget, seconds or self._first_guess(facts, work), measured)
 
+    def measured_seconds(
+        self, request: GenerationRequest, record: ModelRecord, files: Files = NO_FILES
+    ) -> float | None:
+        """What the request took here, by jobs of its size with as much work a picture; None where there were none."""
+        demand = self.plan(request, record, files).demand
+        work = operations_of(record, demand)
+        rows = [
+            row
+            for row in self._measured.rows(self._mark(self.facts()), record.id)
+            if row.size == _size(demand) and row.work and row.seconds.get("denoise")
+        ]
+        each = work / demand.count
+        alike = [row for row in rows if each and 1 / ALIKE <= each * row.count / row.work <= ALIKE][-LATEST:]
+        return statistics.median(_scaled(row, demand, work) for row in alike) if alike else None
+
     def file_size(self, request: GenerationRequest) -> FileSize | None:
         """How large each file of a video will be; None for pictures, which are small."""
         return file_size(request, self._measured) if request.task.makes_video else None

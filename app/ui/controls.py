@@ -140,8 +140,8 @@ def said(situation: Situation, words: Words) -> str:
     return f'<p class="said" role="status">{html.escape(" ".join(lines))}</p>'
 
 
-def quality_said(situation: Situation, words: Words) -> str:
-    """What the chosen quality comes to: steps, and what they leave out."""
+def quality_said(situation: Situation, words: Words, times: float | None = None) -> str:
+    """What the chosen quality comes to: steps, what they leave out, and how many `times` as fast as Normal it was here."""
     request = situation.request
     if request.task is Task.UPSCALE:
         return ""
@@ -154,6 +154,10 @@ def quality_said(situation: Situation, words: Words) -> str:
             bounds = {"start": round(100 * wish.guided_from), "end": round(100 * wish.guided_to)}
             parts.append(words("quality.said.guidance", **bounds))
         parts.append(words("quality.said.share", share=share))
+    if times is not None and times > NOTABLE:
+        parts.append(words("quality.said.faster", times=f"{times:.1f}"))
+    elif times is not None and times < 1 / NOTABLE:
+        parts.append(words("quality.said.slower", times=f"{1 / times:.1f}"))
     return ", ".join(parts) + "."
 
 
@@ -163,6 +167,7 @@ def player(reference: str) -> str:
     return f'<video class="given" src="{address}" controls muted loop></video>'
 
 
+NOTABLE = 1.05  # times as fast; below it nobody would see it
 LONGEST = 20  # seconds that the list goes up to, where the family does
 Control = Slider | Choice | Switch | Length
 

@@ -124,6 +124,20 @@ def test_estimates_learn_from_jobs_of_this_computer(services: Services) -> None:
     assert (time.process_time() - started) / 10 < 0.05, "an estimate stands beside a form that changes"
 
 
+def test_what_was_measured_is_told_from_what_is_expected(services: Services) -> None:
+    record, request = services.models.get("starter"), wish(steps=9)
+    assert services.planner.measured_seconds(request, record) is None
+    job = services.orchestrator.submit(request, record)
+    done = services.orchestrator.wait(job.id, 300)
+    assert isinstance(done.state, Succeeded), done.state
+    took = sum(seconds for stage, seconds in done.state.seconds.items() if stage != "load")
+    assert services.planner.measured_seconds(request, record) == pytest.approx(took, rel=0.01)
+    two = services.planner.measured_seconds(wish(steps=9, count=2), record)
+    assert two is not None and took < two < 2.1 * took
+    for other in ({"steps": 12}, {"steps": 9, "width": 128}, {"steps": 9, "guidance": 0.0}):
+        assert services.planner.measured_seconds(wish(**other), record) is None, other
+
+
 def test_measurements_survive_a_start_and_a_broken_file(tmp_path: Path) -> None:
     row = Measurement("here", "a", 1, (64, 64, 1), 1e9, 1, 10, {"denoise": 1.0}, {"denoise": 12})
     Measured(tmp_path / "m.json").add(row)

@@ -6,13 +6,14 @@ from typing import Any
 
 import gradio as gr
 
+from app.addons import known_addon_files
 from app.drafts import Draft
 from app.ui.controls import CONTROLS, Situation, quality_said, said
 from app.ui.form.kept import KeptDraft
 from app.ui.form.parts import FormParts
 from app.ui.pass_controls import PASSES
-from app.wishes import Shape
-from engines.api import Kind, family_of, lora_text
+from app.wishes import Quality, Shape
+from engines.api import EaselError, Kind, family_of, lora_text
 
 Updates = dict[Any, Any]
 
@@ -42,11 +43,12 @@ class FormLooks:
         found = family_of(resolved.record)
         upscalers = tuple(file.name for file in self._kept.services.models.files(Kind.UPSCALER))
         situation = Situation(found, resolved.request, draft.shape, upscalers)
+        quality = quality_said(situation, self._kept.words, self._times(draft))
         return {
             parts.task: gr.update(value=str(draft.task)),
             **parts.pictures.updates(draft, found, pictures),
             parts.shape: gr.update(choices=self._shapes(draft), value=str(draft.shape)),
-            parts.quality: gr.update(value=str(draft.quality), info=quality_said(situation, self._kept.words)),
+            parts.quality: gr.update(value=str(draft.quality), info=quality),
             parts.model: gr.update(choices=self._models(), value=resolved.record.id),
             **self._controls(situation),
             **self._loras(situation),
@@ -54,6 +56,23 @@ class FormLooks:
             parts.estimate.component: parts.estimate.update(resolved),
             **({} if parts.guides is None else parts.guides.updates(situation, pictures)),
         }
+
+    def _times(self, draft: Draft) -> float | None:
+        """How many times as fast as Normal the draft's quality was here; None where there were no jobs of one of them."""
+        if draft.quality is Quality.NORMAL:
+            return None
+        mine, normal = self._took(draft), self._took(draft.with_(quality=Quality.NORMAL))
+        return normal / mine if mine and normal else None
+
+    def _took(self, draft: Draft) -> float | None:
+        resolved, services = self._kept.resolved(draft), self._kept.services
+        if not resolved.request.needs_model:
+            return None
+        try:
+            files = known_addon_files(resolved.request, resolved.record, services.models)
+            return services.planner.measured_seconds(resolved.request, resolved.record, files)
+        except (EaselError, OSError):
+            return None  # what cannot be planned has no speed; sending it says why
 
     def estimate(self) -> Updates:
         """The line of memory and time alone."""
