@@ -170,7 +170,7 @@ def _from_folder(
     if classes[class_name].startswith("diffusers") or class_name in READ_DIRECTLY:
         from engines.weights import load_module
 
-        if (module := load_module(part_class, folder, dtype, placement.device, check)) is not None:
+        if (module := load_module(part_class, folder, dtype, placement.device, check, name == "vae")) is not None:
             return module
     part = part_class.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=dtype)
     return _aligned(part.to(placement.device).eval().requires_grad_(False))

@@ -23,7 +23,7 @@ from engines.placement import says
 from engines.plan import BYTES, Plan
 from engines.records import ModelRecord
 from engines.registry import REGISTRY, create_engine
-from engines.runtime import begin_peak, held_memory, import_libraries, is_out_of_memory, stage_peak
+from engines.runtime import begin_peak, collector_paused, held_memory, import_libraries, is_out_of_memory, stage_peak
 from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage
 
 log = logging.getLogger(__name__)
@@ -85,9 +85,15 @@ class ResidentEngine:
             self._bring(self._record, self._plan, ctx)
 
     def warm_up(self) -> None:
-        """Import what every model needs, and the engine that makes pictures; takes seconds."""
-        import_libraries()
-        importlib.import_module("engines.pipeline.engine")
+        """Import what every model needs, and the engine that makes pictures; takes seconds.
+
+        What the imports made stays, and no later collection looks through it again: each took 0.2 s.
+        """
+        with collector_paused():
+            import_libraries()
+            importlib.import_module("engines.pipeline.engine")
+        if not self._models:  # a model that is let go must not be frozen
+            gc.freeze()
 
     def unload(self) -> None:
         """See `EngineInterface.unload`."""
@@ -138,8 +144,9 @@ class ResidentEngine:
         assert ctx.plan is not None
         before, started = held_memory(), time.perf_counter()
         begin_peak()
-        engine = create_engine(record)
-        engine.load(record, ctx)
+        with collector_paused():
+            engine = create_engine(record)
+            engine.load(record, ctx)
         held = max(0, held_memory() - before)
         return _Loaded(engine, ctx.plan, held, time.perf_counter() - started, stage_peak())
 

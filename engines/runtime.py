@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,18 @@ def prepare_environment() -> None:
     os.environ.update(OFFLINE)
     for name, value in WAITING.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Python's collector of circles waits: where hundreds of thousands of objects are made to stay, it looks in vain."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def import_libraries() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,9 @@ import torch
 
 from engines.errors import UserError
 from engines.identify.safetensors import read_safetensors
+from engines.layout import decoder_layout
 from engines.records import TensorInfo
+from engines.tensor_reader import Stored, TensorReader
 
 log = logging.getLogger(__name__)
 
@@ -27,24 +28,21 @@ OLD_PREFIX = "text_model."  # before the names of text encoders' tensors in file
 COMPUTED = ("position_ids",)  # in old files, and made by the class itself
 COUNTS = {"I64": torch.int64}  # counters of batch normalisation; they keep their dtype
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-CHUNK = 1 << 22  # bytes that are converted at a time: they stay in the processor's cache
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """Where a tensor lies: file, first byte, dtype and shape."""
-
-    file: Path
-    start: int
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-
-
-def load_module(part_class: Any, folder: Path, dtype: torch.dtype, device: str, check: Callable[[], None]) -> Any:
+def load_module(
+    part_class: Any,
+    folder: Path,
+    dtype: torch.dtype,
+    device: str,
+    check: Callable[[], None],
+    is_decoder: bool = False,
+) -> Any:
     """A module of `folder`, on `device` in `dtype`; None when its files are not plainly this module's.
 
     Old files with other names for their tensors, quantised ones and the like are for the library's own loader. `check`
-    is called between tensors and may raise `Cancelled`. Source of the file format: safetensors' README.
+    is called between tensors and may raise `Cancelled`. A decoder lies as `engines.layout.channels_last` would lay it.
+    Source of the file format: safetensors' README.
     """
     ours = hasattr(part_class, "load_config")
     stored = _stored(folder, NAME if ours else ENCODER_NAME)
@@ -57,19 +55,26 @@ def load_module(part_class: Any, folder: Path, dtype: torch.dtype, device: str, 
         log.info("part=%s is for the library's loader why=other tensors than the class has", folder.name)
         return None
     high = getattr(part_class, "_keep_in_fp32_modules", None) or ()
+    layout = decoder_layout(wanted.values(), device) if is_decoder else torch.contiguous_format
     filled: dict[str, torch.Tensor] = {}
-    for name in sorted(stored, key=lambda each: (stored[each].file, stored[each].start)):
-        check()
-        keep = dtype != torch.float32 and any(each in name.split(".") for each in high)
-        wanted_dtype = torch.float32 if keep else dtype if stored[name].dtype.is_floating_point else stored[name].dtype
-        filled[name] = _read(stored[name], wanted_dtype, device)
+    with TensorReader() as reader:
+        for name in sorted(stored, key=lambda each: (stored[each].file, stored[each].start)):
+            check()
+            keep = dtype != torch.float32 and any(each in name.split(".") for each in high)
+            own = stored[name].dtype
+            target = torch.float32 if keep else dtype if own.is_floating_point else own
+            filled[name] = reader.read(stored[name], target, layout).to(device)
     module.load_state_dict(filled, strict=True, assign=True)
     return module.to(device).eval().requires_grad_(False)
 
 
 def _empty(part_class: Any, folder: Path, dtype: torch.dtype) -> Any:
-    """The module without memory for its parameters. Buffers that no file holds are made as the library makes them."""
+    """The module without memory for its parameters. Buffers that no file holds are made as the library makes them.
+
+    Nothing is drawn for the parameters: on the meta device that took a millisecond for each of them, for no numbers at all.
+    """
     from accelerate import init_empty_weights
+    from transformers.initialization import no_init_weights
 
     if hasattr(part_class, "load_config"):
         config, make = part_class.load_config(folder, local_files_only=True), part_class.from_config
@@ -79,13 +84,13 @@ def _empty(part_class: Any, folder: Path, dtype: torch.dtype) -> Any:
     usual = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        with init_empty_weights(include_buffers=False):
+        with init_empty_weights(include_buffers=False), no_init_weights():
             return make(config)
     finally:
         torch.set_default_dtype(usual)
 
 
-def _present_names(stored: dict[str, _Stored], wanted: Mapping[str, object]) -> dict[str, _Stored]:
+def _present_names(stored: dict[str, Stored], wanted: Mapping[str, object]) -> dict[str, Stored]:
     """A text encoder's tensors under the names that its class has now, without what the class computes."""
     plain = {name: each for name, each in stored.items() if name.rpartition(".")[2] not in COMPUTED}
     if plain.keys() == wanted.keys():
@@ -93,7 +98,7 @@ def _present_names(stored: dict[str, _Stored], wanted: Mapping[str, object]) -> 
     return {name.removeprefix(OLD_PREFIX): each for name, each in plain.items()}
 
 
-def _stored(folder: Path, name: str) -> dict[str, _Stored]:
+def _stored(folder: Path, name: str) -> dict[str, Stored]:
     """All tensors of the folder by name; empty when there is something that is not plain numbers."""
     index = folder / f"{name}.index.json"
     files = [folder / name]
@@ -107,7 +112,7 @@ def _stored(folder: Path, name: str) -> dict[str, _Stored]:
     return found if all(each.dtype in plain for each in found.values()) else {}
 
 
-def _tensors(file: Path) -> Iterator[tuple[str, _Stored]]:
+def _tensors(file: Path) -> Iterator[tuple[str, Stored]]:
     try:
         header = read_safetensors(file)  # checked: sizes, offsets, overlaps
     except UserError as error:
@@ -116,43 +121,8 @@ def _tensors(file: Path) -> Iterator[tuple[str, _Stored]]:
         length = int.from_bytes(reading.read(8), "little")
         places = json.loads(reading.read(length))
     for name, info in header.tensors.items():
-        yield name, _Stored(file, 8 + length + places[name]["data_offsets"][0], _dtype(info), tuple(info.shape))
+        yield name, Stored(file, 8 + length + places[name]["data_offsets"][0], _dtype(info), tuple(info.shape))
 
 
 def _dtype(info: TensorInfo) -> torch.dtype:
     return (DTYPES | COUNTS).get(info.dtype, torch.uint8)
-
-
-def _read(stored: _Stored, dtype: torch.dtype, device: str) -> torch.Tensor:
-    """The tensor in memory: read into its own place when the dtype fits, else converted in pieces."""
-    target = torch.empty(stored.shape, dtype=dtype)
-    with stored.file.open("rb", buffering=0) as file:
-        file.seek(stored.start)
-        if dtype == stored.dtype:
-            _fill(file, target)
-        else:
-            _convert(file, target, stored.dtype)
-    return target.to(device)
-
-
-def _convert(file: Any, target: torch.Tensor, source: torch.dtype) -> None:
-    flat = target.view(-1)
-    values = CHUNK // source.itemsize
-    piece = torch.empty(min(values, flat.numel()), dtype=source)
-    for start in range(0, flat.numel(), values):
-        end = min(start + values, flat.numel())
-        _fill(file, piece[: end - start])
-        flat[start:end].copy_(piece[: end - start])
-
-
-def _fill(file: Any, target: torch.Tensor) -> None:
-    """Read exactly as many bytes as the tensor has. Raises `ValueError` when the file ends before."""
-    if not target.numel():
-        return
-    plain: Any = target.view(-1).view(torch.uint8).numpy()
-    view = memoryview(plain)
-    while view:
-        count = file.readinto(view)
-        if not count:
-            raise ValueError("the file ends in the middle of a tensor")
-        view = view[count:]

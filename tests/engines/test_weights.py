@@ -13,10 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engines.errors import Cancelled
+from engines.layout import channels_last
 from engines.loaders import READ_DIRECTLY
 from engines.registry import REGISTRY
+from engines.tensor_reader import PIECE, TensorReader
 from engines.tiny import _text_encoder
-from engines.weights import ENCODER_NAME, NAME, load_module
+from engines.weights import ENCODER_NAME, NAME, _stored, load_module
 
 PARTS = [
     (family.id, name)
@@ -94,6 +96,29 @@ def decoder(tmp_path: Path) -> tuple[Any, Path]:
     return in_half("sd15", "vae", tmp_path)
 
 
+def test_a_decoder_is_read_into_the_layout_that_it_gets_otherwise(decoder: tuple[Any, Path]) -> None:
+    plain = load_module(*decoder, torch.float32, "cpu", nothing)
+    ours = load_module(*decoder, torch.float32, "cpu", nothing, is_decoder=True).state_dict()
+    wanted = channels_last(plain).state_dict()
+    assert any(not each.is_contiguous() for each in wanted.values())
+    for name, value in wanted.items():
+        assert torch.equal(value, ours[name]) and value.stride() == ours[name].stride(), name
+
+
+def test_tensors_longer_than_a_piece_are_read_whole(tmp_path: Path) -> None:
+    """In pieces, at the file's own offsets, converted or not: the same numbers as the format's own reader gives."""
+    torch.manual_seed(4)
+    sizes = {"short": (7,), "long": (3, PIECE // 2 + 5), "none": (0, 4), "number": ()}
+    tensors = {name: torch.randn(size).half() for name, size in sizes.items()}
+    save_file(tensors, tmp_path / NAME)
+    stored = _stored(tmp_path, NAME)
+    with TensorReader() as reader:
+        for name, tensor in tensors.items():
+            for dtype in (torch.float32, torch.float16, torch.bfloat16):
+                read = reader.read(stored[name], dtype, torch.contiguous_format)
+                assert read.dtype == dtype and torch.equal(read, tensor.to(dtype)), (name, dtype)
+
+
 def test_weights_in_several_files_are_one_module(decoder: tuple[Any, Path]) -> None:
     kind, folder = decoder
     whole = load_module(kind, folder, torch.float32, "cpu", nothing)
@@ -132,15 +157,15 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(
     decoder: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind, folder = decoder
-    monkeypatch.setattr("engines.weights._fill", _cut(folder / NAME))
+    monkeypatch.setattr("engines.tensor_reader.fill", _cut(folder / NAME))
     with pytest.raises(ValueError, match="ends in the middle"):
         load_module(kind, folder, torch.float32, "cpu", nothing)
 
 
 def _cut(path: Path) -> Callable[..., None]:
-    from engines import weights
+    from engines import tensor_reader
 
-    original = weights._fill
+    original = tensor_reader.fill
 
     def fill(file: Any, target: torch.Tensor) -> None:
         with path.open("r+b") as whole:
