@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.settings import Settings
+from engines.api import EaselError, ResourceError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class ApiSwitch:
 
     def __init__(self) -> None:
         self.address = ""
+        self.problem: EaselError | None = None  # why the last start failed
         self.served: Wanted | None = None  # what the server at the address was started with
         self._serve: Serve | None = None
         self._adjusted: Callable[[Wanted], Wanted] = lambda wanted: wanted
@@ -50,16 +55,28 @@ class ApiSwitch:
         return self._serve is not None
 
     def follow(self, wanted: Wanted) -> None:
-        """Let the server be as wanted. Raises what starting raises; there is no server then."""
+        """Let the server be as wanted. Raises `EaselError`; there is no server then."""
         with self._lock:
             wanted = self._adjusted(wanted)
             if self._serve is None or wanted == self._followed:
                 return
             self._stop()
             if wanted.on:
-                self.address, self._end = self._serve(wanted)
+                self.address, self._end = self._begun(self._serve, wanted)
                 self.served = wanted
             self._followed = wanted
+
+    def _begun(self, serve: Serve, wanted: Wanted) -> tuple[str, Callable[[], None]]:
+        """The border between the server and whoever switches it: a bug in there is a sentence out here, and in the log once."""
+        try:
+            return serve(wanted)
+        except EaselError as error:
+            self.problem = error
+            raise
+        except Exception as error:
+            log.exception("the API could not be started")
+            self.problem = ResourceError("api-not-started", why=f"{type(error).__name__}: {error}")
+            raise self.problem from error
 
     def close(self) -> None:
         """End the server."""
@@ -69,4 +86,4 @@ class ApiSwitch:
     def _stop(self) -> None:
         if self._end is not None:
             self._end()
-        self._end, self._followed, self.served, self.address = None, None, None, ""
+        self._end, self._followed, self.served, self.address, self.problem = None, None, None, "", None

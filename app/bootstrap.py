@@ -26,6 +26,8 @@ from app.thumbnails import ThumbnailStore
 from app.wildcards import WildcardStore
 from engines.api import WorkerEngine, local_engine
 
+LOOKED_AT = 50  # newest jobs whose files may not be listed, because a disk was full; 5 ms
+
 
 def build_services(
     paths: Paths | None = None, *, in_process: bool = False, more_models: Sequence[Path] = (), lane: str = ""
@@ -70,7 +72,7 @@ def build_services(
     apply_settings(settings, paths, outputs, history, orchestrator)
     recorder = Recorder(history)
     orchestrator.subscribe(recorder.on_event)
-    recorder.catch_up(orchestrator.interrupted)
+    recorder.catch_up((*orchestrator.interrupted, *ledger.latest(LOOKED_AT)))
     return Services(
         paths=paths,
         settings_store=settings_store,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -52,6 +53,11 @@ class QuietRotatingFile(RotatingFileHandler):
             super().doRollover()
         except OSError:  # Windows refuses to rename a file that another Easel has open
             self.stream = self.stream or self._open()
+
+    def close(self) -> None:
+        """What a full disk did not take is lost with the closing, and nobody is stopped by it."""
+        with contextlib.suppress(OSError):
+            super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:
         """The usual one prints a traceback on the screen."""

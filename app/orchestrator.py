@@ -23,6 +23,7 @@ from app.ledger import JobLedger
 from app.logs import keep_out
 from app.models import ModelStore
 from app.outputs import OutputStore
+from app.paths import HOME_VARIABLE
 from app.places import check_output_place
 from app.planning import Planner
 from app.prefetch import Prefetch
@@ -44,13 +45,14 @@ from engines.api import (
     Stage,
     UserError,
     family_of,
+    room_in,
 )
 from engines.api import Cancelled as CancelledError
 
 log = logging.getLogger(__name__)
 
 LANE_LOST = "lane-lost"
-ROOM_EVERY = 1.0  # seconds between two tries to write down what a job became, on a full disk
+ROOM_EVERY = 1.0  # seconds between two tries to write down that a job runs, on a full disk
 # Errors after which the job can go on where it was, because it was not the wish that failed.
 INTERRUPTING = {"engine-died", "program-ended", "decode-out-of-memory", LANE_LOST}
 MOST_LOSSES = 3  # lanes that one job may lose; after that it is likely to be the reason
@@ -130,9 +132,11 @@ class Orchestrator:
             token = self._tokens.get(job_id)
             waits = token is None and isinstance(self.ledger.get(job_id).state, Queued)
             if waits:
-                self.ledger.set_state(job_id, Cancelled())
+                self._kept(job_id, Cancelled())
         if token is not None:
             token.cancel()
+            with self._wake:
+                self._wake.notify_all()
         elif waits:
             self._tell_state(self.ledger.get(job_id))
 
@@ -283,6 +287,7 @@ class Orchestrator:
                     self._called.discard(job.id)
                     return job
                 self._wake.wait(1.0)
+                self.ledger.catch_up()
         return None
 
     def _due(self) -> Job | None:
@@ -293,6 +298,7 @@ class Orchestrator:
 
     def _run(self, job: Job, lane: Lane) -> None:
         self._set(job.id, Running(time.time()))
+        self._wait_for_room(job.id)
         state = self._outcome(job, lane)
         if isinstance(state, Succeeded):
             shutil.rmtree(self._staging / job.id, ignore_errors=True)
@@ -313,6 +319,7 @@ class Orchestrator:
 
     def _outcome(self, job: Job, lane: Lane) -> JobState:
         try:
+            self._tokens[job.id].check()  # stopped while it waited for room on the disk
             record = self._models.get(job.request.model)
             record = replace(record, hashes=self._weights.of(record, job.request))
             ctx = self._context(job, record)
@@ -343,8 +350,7 @@ class Orchestrator:
         return sum(path.stat().st_size for path in self.ledger.get(job_id).files if path.is_file())
 
     def _context(self, job: Job, record: ModelRecord) -> RunContext:
-        staging = self._staging / job.id
-        staging.mkdir(parents=True, exist_ok=True)
+        staging = self._staging_of(job)
         request = job.request
         inputs = {name: self._inputs.path_of(value) for name, value in request.inputs.items()}
         clock = Clock()
@@ -361,6 +367,17 @@ class Orchestrator:
             with_metadata=self.save_metadata,
             plan=plan,
         )
+
+    def _staging_of(self, job: Job) -> Path:
+        """The folder that the job is made in. Raises `ResourceError("no-room-while-made")` and `UserError`."""
+        staging = self._staging / job.id
+        try:
+            with room_in(staging):
+                staging.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise UserError("folder-unwritable", folder=str(staging), why=why, variable=HOME_VARIABLE) from error
+        return staging
 
     def _plan(self, request: GenerationRequest, record: ModelRecord, files: Mapping[str, Path]) -> Plan | None:
         """How the model is to be held. Raises `ResourceError("memory-too-small")` before anything is loaded."""
@@ -396,24 +413,23 @@ class Orchestrator:
     def _tell_queue(self) -> None:
         self._queue_hub.publish(self.queue)
 
-    def _written(self, job_id: str, state: JobState) -> Job:
-        """The job with its new state, which is on disk. A full disk is waited for: what is done is not to be done again."""
-        told = False
-        while True:
-            try:
-                return self.ledger.set_state(job_id, state)
-            except ResourceError:
-                if self._closing:
-                    raise
-                if not told:
-                    log.warning("job=%s state=%s waits for room on the disk", job_id, type(state).__name__.lower())
-                    self._hub.publish(Event(replace(self.ledger.get(job_id), state=state)))
-                    told = True
+    def _set(self, job_id: str, state: JobState) -> None:
+        self._tell_state(self._kept(job_id, state))
+
+    def _kept(self, job_id: str, state: JobState) -> Job:
+        """Write down what became of the job. A full disk delays the writing, and nobody's Stop and no other job."""
+        try:
+            return self.ledger.set_state(job_id, state)
+        except ResourceError:
+            log.warning("job=%s state=%s has no room on the disk", job_id, type(state).__name__.lower())
+            return self.ledger.remember(job_id, state)
+
+    def _wait_for_room(self, job_id: str) -> None:
+        """A job begins when that can be written down; Stop and closing end the wait."""
+        while self.ledger.behind and not self._tokens[job_id].cancelled:
             with self._wake:
                 self._wake.wait(ROOM_EVERY)
-
-    def _set(self, job_id: str, state: JobState) -> None:
-        self._tell_state(self._written(job_id, state))
+            self.ledger.catch_up()
 
     def _tell_state(self, job: Job) -> None:
         with self._wake:

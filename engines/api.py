@@ -67,6 +67,7 @@ from engines.prompt.tokens import TokenCount
 from engines.prompt.tokens import count_tokens as _count_tokens
 from engines.records import ModelHeader, ModelRecord
 from engines.registry import REGISTRY
+from engines.room import room_in
 from engines.samplers import REGISTRY as SAMPLER_REGISTRY
 from engines.samplers import default_schedule, sampler_rows
 from engines.shortcuts import work_share
@@ -210,6 +211,7 @@ __all__ = [
     "read_json",
     "read_metadata",
     "read_metadata_of",
+    "room_in",
     "sampler_rows",
     "save_video_as",
     "says",

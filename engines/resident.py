@@ -5,7 +5,6 @@ When memory runs out all the same, it walks down the ladder of ways once and say
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import logging
@@ -23,13 +22,14 @@ from engines.placement import says
 from engines.plan import BYTES, Plan
 from engines.records import ModelRecord
 from engines.registry import REGISTRY, create_engine
+from engines.room import room_in
 from engines.runtime import begin_peak, collector_paused, held_memory, import_libraries, is_out_of_memory, stage_peak
+from engines.threads import forget_threads, threads_of
 from engines.types import Artifact, GenerationRequest, GenerationResult, Progress, Stage
 
 log = logging.getLogger(__name__)
 
 TILED_RUNG = 2
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 RAN_OUT = ("out-of-memory", "decode-out-of-memory")
 
 
@@ -51,10 +51,30 @@ class ResidentEngine:
         self._record: ModelRecord | None = None
         self._plan: Plan | None = None
         self._notes: tuple[str, ...] = ()
+        self._usual_threads = 0  # of this process, before any job asked for another number
         self.loads = 0
 
     def load(self, record: ModelRecord, ctx: RunContext) -> None:
-        """Load `record` as the plan says, unless it is here already and held that way."""
+        """Load `record` as the plan says, unless it is here already and held that way.
+
+        A job that goes on computes with as many threads as it began with.
+        """
+        with room_in(ctx.staging):
+            self._count_threads(ctx)
+            self._load(record, ctx)
+
+    def _count_threads(self, ctx: RunContext) -> None:
+        import torch
+
+        now = torch.get_num_threads()
+        self._usual_threads = self._usual_threads or now
+        wanted = threads_of(ctx.staging, self._usual_threads)
+        if wanted != now:
+            log.info("threads=%d before=%d why=the job began so", wanted, now)
+            self.unload()  # what the models keep (encoded words and pictures) was computed with the other number
+            torch.set_num_threads(wanted)
+
+    def _load(self, record: ModelRecord, ctx: RunContext) -> None:
         self._record, self._notes = record, ()
         self._bring(record, plan_for(record, REGISTRY.of(record), ctx), ctx)
 
@@ -63,8 +83,12 @@ class ResidentEngine:
 
         A job that runs out of memory goes on where it was, held more frugally, until the ladder ends.
         """
-        if not request.needs_model:
-            return upscale_alone(request, ctx)
+        with room_in(ctx.staging):
+            result = self._generated(request, ctx) if request.needs_model else upscale_alone(request, ctx)
+        forget_threads(ctx.staging)
+        return result
+
+    def _generated(self, request: GenerationRequest, ctx: RunContext) -> GenerationResult:
         follow = _Followed(ctx)
         while True:
             assert self._record is not None and self._plan is not None, "load comes before generate"
@@ -73,10 +97,6 @@ class ResidentEngine:
             try:
                 result = self._engine.generate(request, follow.context(self._plan, self._notes))
                 return self._told(result, follow)
-            except OSError as error:
-                if error.errno not in NO_ROOM:
-                    raise
-                raise ResourceError("no-room-while-made", folder=str(ctx.staging), why=error.strerror) from error
             except ResourceError as error:
                 if error.code not in RAN_OUT:
                     raise

@@ -53,12 +53,18 @@ def import_libraries() -> None:
     log.debug("libraries are there: %s", (AutoencoderKL, DiffusionPipeline, ModelMixin, CLIPTextModel, CLIPTokenizer))
 
 
-@lru_cache
 def software_facts() -> dict[str, str]:
     """Versions that decide the pixels, and the number of threads that sums are split among.
 
     Plain strings: torch's own version type would bring torch into the parent.
     """
+    import torch
+
+    return {**_versions(), "threads": str(torch.get_num_threads())}
+
+
+@lru_cache
+def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
     import torch
@@ -70,7 +76,6 @@ def software_facts() -> dict[str, str]:
         "torch": str(torch.__version__),
         "diffusers": version("diffusers"),
         "transformers": version("transformers"),
-        "threads": str(torch.get_num_threads()),
     }
 
 

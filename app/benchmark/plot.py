@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from app.benchmark.figures import Figure
 from app.benchmark.record import Record
+from engines.api import UserError
 
 WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 900, 320, 90, 56, 30, 18
 PAPER, INK, FAINT, GOOD, BAD = "#ffffff", "#202428", "#9aa4ae", "#2f7d5b", "#b4533c"
@@ -15,7 +16,7 @@ LONGEST = 1.5  # a ratio above it has a bar that ends at the edge, and its numbe
 
 
 def draw(record: Record, path: Path) -> Path:
-    """Draw the figures that have a ratio. Returns `path`."""
+    """Draw the figures that have a ratio. Returns `path`. Raises `UserError("benchmark-not-saved")`."""
     figures = [figure for figure in record.figures if figure.ratio is not None]
     picture = Image.new("RGB", (WIDTH, TOP + ROW * max(1, len(figures)) + 20), PAPER)
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
@@ -25,8 +26,11 @@ def draw(record: Record, path: Path) -> Path:
         _row(pen, font, TOP + place * ROW, figure)
     pen.line([(_x(1.0), TOP - 8), (_x(1.0), TOP + ROW * len(figures))], FAINT, 1)
     pen.text((_x(1.0) - 4, TOP - 24), "1", FAINT, font)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path)
+    except OSError as error:
+        raise UserError("benchmark-not-saved", path=str(path), why=error.strerror or str(error)) from error
     return path
 
 

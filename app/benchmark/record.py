@@ -66,9 +66,11 @@ class Record:
         return {"version": VERSION, "facts": self.facts, "figures": figures, "imports": [*self.imports]}
 
     def save(self, path: Path) -> Path:
-        """Write it down; returns `path`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, (json.dumps(self.fields(), indent=1, ensure_ascii=False) + "\n").encode())
+        """Write it down; returns `path`. Raises `UserError("benchmark-not-saved")`."""
+        try:
+            write_atomic(path, (json.dumps(self.fields(), indent=1, ensure_ascii=False) + "\n").encode())
+        except OSError as error:
+            raise UserError("benchmark-not-saved", path=str(path), why=error.strerror or str(error)) from error
         return path
 
 

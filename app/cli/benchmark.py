@@ -46,12 +46,16 @@ def benchmark(
         usual = services.paths.data / "benchmarks" / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     say: Callable[[str], None] = (lambda _stage: None) if as_json else show.note
     record = run(resolved.record, resolved.request, pairs, first_pairs, rows or (), say, startup)
-    saved = record.save((out or usual).absolute())
-    if plot is not None:
-        from app.benchmark.plot import draw
+    target = (out or usual).absolute()
+    _tell(record, before, target, as_json)  # before anything is saved: they took long, and a disk may be full
+    try:
+        record.save(target)
+    finally:
+        if plot is not None:
+            from app.benchmark.plot import draw
 
-        draw(record, plot.absolute())
-    _tell(record, before, saved, as_json)
+            draw(record, plot.absolute())
+    show.note(f"The figures are kept in {target}")
 
 
 def _tell(record: Record, before: Record | None, saved: Path, as_json: bool) -> None:
@@ -71,7 +75,6 @@ def _tell(record: Record, before: Record | None, saved: Path, as_json: bool) -> 
         typer.echo()
         rows = [(now.name, _value(old), _value(now), f"{change:.3f}") for now, old, change in compared]
         show.table(("compared", "before", "now", "now / before"), rows)
-    show.note(f"The figures are kept in {saved}")
 
 
 def _row(figure: Figure) -> tuple[object, ...]:

@@ -48,13 +48,23 @@ class Instance:
         return True
 
     def listen(self, on_show: Callable[[], None]) -> None:
-        """Answer later starts: `on_show` is called, in a thread of its own, when somebody starts Easel again."""
+        """Answer later starts: `on_show` is called, in a thread of its own, when somebody starts Easel again.
+
+        Where that cannot be (no room on the disk for the key), later starts are told that the first does not answer.
+        """
+        try:
+            self._open_door()
+        except OSError:
+            log.warning("later starts cannot be answered", exc_info=True)
+            return
+        threading.Thread(target=self._answer, args=(on_show,), name="instance", daemon=True).start()
+
+    def _open_door(self) -> None:
         if sys.platform != "win32":
             Path(self._address).unlink(missing_ok=True)  # a killed program's; the lock says that it is not in use
         key = secrets.token_bytes(32)
         write_atomic(self._key_file, key)  # made by mkstemp: readable for this user alone
         self._listener = Listener(self._address, authkey=key)
-        threading.Thread(target=self._answer, args=(on_show,), name="instance", daemon=True).start()
 
     def ask_first(self) -> bool:
         """Ask the program that has the window to show it; whether it answered."""

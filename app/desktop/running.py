@@ -81,7 +81,10 @@ class Running:
                 self._services.close()
 
     def _serve_api(self, services: Services) -> None:
-        """Let the API be as the settings and the command line say; a window without it is better than no window."""
+        """Let the API be as the settings and the command line say; a window without it is better than no window.
+
+        The page says what was wrong.
+        """
         listen = self._options.listen
         services.api.provide(lambda wanted: _served(services, wanted, listen), self._with_command_line)
         try:

@@ -14,9 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.database import Database, is_damage
 from app.files import set_aside
 from app.history.picture import Picture
-from engines.api import GenerationRequest
+from engines.api import GenerationRequest, UserError
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +79,12 @@ class Index:
     def rows(self, query: str, values: Iterable[Any] = ()) -> list[sqlite3.Row]:
         """The answer to a query."""
         with self._lock:
-            return self._db.execute(query, tuple(values)).fetchall()
+            return self._db.reading.execute(query, tuple(values)).fetchall()
 
     def write(self, statement: str, rows: Sequence[Any]) -> None:
-        """Run a statement for each of the rows, all or none."""
-        with self._lock, self._db:
-            self._db.executemany(statement, rows)
+        """Run a statement for each of the rows, all or none. Raises `sqlite3.OperationalError` on a disk without room."""
+        with self._lock, self._db.writing() as db:
+            db.executemany(statement, rows)
 
     def close(self) -> None:
         """Give the file back."""
@@ -91,15 +92,18 @@ class Index:
             self._db.close()
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> Database:
+    """The index; a damaged one is set aside. Raises `UserError("history-not-opened")` where the file is not to blame."""
     try:
-        return _connect(path)
+        return Database(path, lambda: _connect(path))
     except (sqlite3.DatabaseError, OldIndex) as error:
+        if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
+            raise UserError("history-not-opened", path=str(path), why=str(error)) from error
         log.warning("the history's index cannot be used (%s) and is made again", error)
     set_aside(path)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-    return _connect(path)
+    return Database(path, lambda: _connect(path))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

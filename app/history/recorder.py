@@ -28,15 +28,18 @@ class Recorder:
         waiting = [*self._unlisted, *([(event.job, event.artifact)] if event.artifact is not None else [])]
         self._unlisted = []
         for job, artifact in waiting:
-            try:
-                self._history.add(job, artifact)
-            except sqlite3.OperationalError:
-                log.warning("the history has no room for a file of job=%s", job.id, exc_info=True)
-                self._unlisted.append((job, artifact))
+            self._list(job, artifact)
 
     def catch_up(self, jobs: Iterable[Job]) -> None:
-        """List the files of jobs whose program was killed, maybe between publishing a file and listing it."""
+        """List the files of jobs whose program ended, maybe between publishing a file and listing it."""
         for job in jobs:
             for artifact in job.artifacts:
-                if artifact.path.is_file():
-                    self._history.add(job, artifact)
+                if artifact.path.is_file() and not self._history.lists(artifact.path):
+                    self._list(job, artifact)
+
+    def _list(self, job: Job, artifact: Artifact) -> None:
+        try:
+            self._history.add(job, artifact)
+        except sqlite3.OperationalError:
+            log.warning("the history has no room for a file of job=%s", job.id, exc_info=True)
+            self._unlisted.append((job, artifact))

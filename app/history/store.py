@@ -68,6 +68,10 @@ class HistoryStore:
             raise UserError("picture-unknown", id=picture)
         return found[0]
 
+    def lists(self, path: Path) -> bool:
+        """Whether the file is among them."""
+        return bool(self._index.find("id = ?", (picture_id(path, self.outputs),)))
+
     def search(self, query: Query) -> tuple[Picture, ...]:
         """What fits the query, newest first."""
         wanted = conditions(query)
@@ -107,12 +111,15 @@ class HistoryStore:
     def set_favourite(self, picture: str, favourite: bool) -> Picture:
         """Give or take the star. Raises `UserError` for an unknown picture or a full disk."""
         found = self.get(picture)
+        name, before = self._name(found.path), self._name(found.path) in self._favourites
         with self._starring:
             try:
-                self._favourites.set(self._name(found.path), favourite)
-            except OSError as error:
-                raise UserError("favourite-not-saved", why=error.strerror or str(error)) from error
-            self._index.write("UPDATE pictures SET favourite = ? WHERE id = ?", [(int(favourite), picture)])
+                self._favourites.set(name, favourite)
+                self._index.write("UPDATE pictures SET favourite = ? WHERE id = ?", [(int(favourite), picture)])
+            except (OSError, sqlite3.OperationalError) as error:
+                with contextlib.suppress(OSError):
+                    self._favourites.set(name, before)
+                raise UserError("favourite-not-saved", why=getattr(error, "strerror", None) or str(error)) from error
         return replace(found, favourite=favourite)
 
     def trash(self, picture: str) -> None:

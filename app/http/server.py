@@ -62,6 +62,13 @@ class ApiServer:
 
     def start(self) -> None:
         """Serve; returns when it answers."""
+        try:
+            self._begin()
+        except BaseException:  # whatever it is: the port is free again
+            self.stop()
+            raise
+
+    def _begin(self) -> None:
         started = time.monotonic()
         import uvicorn
 
@@ -70,11 +77,7 @@ class ApiServer:
         from app.http.guard import ApiGuard
 
         self._desk = Desk(self._services, self.port)
-        try:
-            door = self._door(self._desk)
-        except Exception:  # whatever it is: the port is free again
-            self.stop()
-            raise
+        door = self._door(self._desk)
         guard = ApiGuard(
             build_app(self._desk, door),
             self.port,

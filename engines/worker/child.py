@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import io
 import logging
 import os
 import queue
@@ -10,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -117,11 +119,11 @@ class Worker:
 
 
 def _log_to(log_file: Path) -> None:
-    """Everything that libraries print goes to a file, at the level of the operating system: a crash writes there too."""
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    if log_file.exists() and log_file.stat().st_size > LOG_LIMIT:
-        log_file.replace(log_file.with_name(f"{log_file.name}.1"))
-    stream = log_file.open("a", encoding="utf-8", buffering=1)
+    """Everything that libraries print goes to a file, at the level of the operating system: a crash writes there too.
+
+    A disk without room loses lines, not the picture.
+    """
+    stream = _opened(log_file)
     os.dup2(stream.fileno(), 1)
     os.dup2(stream.fileno(), 2)
     sys.stdout = sys.stderr = stream
@@ -129,3 +131,23 @@ def _log_to(log_file: Path) -> None:
     logging.basicConfig(
         stream=stream, level=logging.INFO, format="%(asctime)s %(levelname)s worker %(name)s: %(message)s"
     )
+
+
+class _Forgiving(io.FileIO):
+    """A log that takes what there is room for: a library that prints must not fail over it."""
+
+    def write(self, data: object, /) -> int:
+        with suppress(OSError):
+            super().write(data)  # pyright: ignore
+        return memoryview(data).nbytes  # pyright: ignore
+
+
+def _opened(log_file: Path) -> io.TextIOWrapper:
+    try:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        if log_file.exists() and log_file.stat().st_size > LOG_LIMIT:
+            log_file.replace(log_file.with_name(f"{log_file.name}.1"))
+        raw = _Forgiving(log_file, "a")
+    except OSError:
+        raw = _Forgiving(os.devnull, "a")
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)

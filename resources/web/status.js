@@ -16,7 +16,7 @@ export function makeStatus(element) {
   element.classList.add("status");
   element.append(device, model, work, stop);
   let usual = "";
-  let told = false; // a torch that does not fit the card is said once, not every quarter of a minute
+  const told = new Set(); // what does not work since the start is said once, not every quarter of a minute
   const draw = () => {
     work.textContent = summary();
     model.textContent = (feed.running() ?? feed.allJobs().at(-1))?.model ?? usual;
@@ -27,8 +27,9 @@ export function makeStatus(element) {
     const found = await get("/status").catch(() => null);
     device.textContent = found?.device ?? "";
     usual = found?.model ?? usual;
-    if (found?.problem && !told) showCard("image", found.problem);
-    told ||= Boolean(found);
+    const problem = found?.problems.find((each) => !told.has(each.code)); // one card at a time
+    if (problem) showCard("image", problem);
+    told.add(problem?.code);
     draw();
   };
   look();

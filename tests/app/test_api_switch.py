@@ -18,6 +18,7 @@ from app.paths import Paths
 from app.settings import Settings
 from app.ui.api_section import ApiSection
 from app.ui.words import Words
+from engines.api import ResourceError
 
 
 class Shell:
@@ -54,10 +55,12 @@ def test_what_cannot_be_started_is_off() -> None:
     shell, switch = Shell(), ApiSwitch()
     switch.provide(shell.serve)
     switch.follow(wanted(api=True))
-    with pytest.raises(OSError, match="taken"):
+    with pytest.raises(ResourceError, match="OSError: taken") as caught:
         switch.follow(wanted(api=True, api_port=1))
-    assert switch.address == ""
+    assert (switch.address, caught.value.code) == ("", "api-not-started")
+    assert switch.problem is caught.value, "whoever looks later finds it"
     switch.follow(wanted(api=True))
+    assert switch.problem is None
     switch.close()
     assert shell.log == ["on 7860 ", "off", "on 7860 ", "off"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,13 @@ from starlette.routing import Route
 from app import machine, system
 from app.backend import Mismatch, suits
 from app.cards import cards
-from app.places import readable
+from app.places import RESERVE, readable
 from app.report import Report, build_report, read_jobs
+from app.services import Services
 from app.storage import Room, clear_cache, rooms
 from app.ui.notices import card
 from app.ui.routes import Desk, body, route, text
-from engines.api import ErrorRecord, ResourceError, UserError
+from engines.api import EaselError, ErrorRecord, ResourceError, UserError
 
 log = logging.getLogger(__name__)
 
@@ -60,21 +63,29 @@ def _facts(desk: Desk) -> dict[str, Any]:
         device = desk.words("status.cpu", free=readable(memory.available))
     models = desk.services.models.all()
     model = desk.services.models.default().title if models else ""
-    return {"device": device, "model": model, "problem": _wrong_torch(desk)}
+    return {"device": device, "model": model, "problems": [_problem(desk, each) for each in _problems(desk.services)]}
+
+
+def _problems(services: Services) -> Iterator[EaselError]:
+    """What does not work since the start, and what can be done about it; the page says each of it once."""
+    mismatch = _mismatch()
+    if mismatch is not None:  # a torch that cannot use the graphics card which is here
+        yield ResourceError(mismatch.code, **mismatch.values)
+    if services.api.problem is not None:
+        yield services.api.problem
+    with suppress(OSError):  # a disk that does not even answer is met by whatever writes there
+        if (free := machine.free_disk(services.paths.data)) < RESERVE:
+            yield ResourceError("no-room-for-data", folder=str(services.paths.data), free=readable(free))
+
+
+def _problem(desk: Desk, error: EaselError) -> dict[str, Any]:
+    return card(ErrorRecord.of(error), (), desk.words)
 
 
 @cache
 def _mismatch() -> Mismatch | None:
     """Looked at once: a driver's program takes a moment, and neither torch nor the card changes while this runs."""
     return suits(machine.package_version("torch"), cards(), sys.platform)
-
-
-def _wrong_torch(desk: Desk) -> dict[str, Any] | None:
-    """The card of a torch that cannot use the graphics card which is here; None when all is well."""
-    found = _mismatch()
-    if found is None:
-        return None
-    return card(ErrorRecord.of(ResourceError(found.code, **found.values)), (), desk.words)
 
 
 async def _storage(desk: Desk, request: Request) -> Response:

@@ -17,8 +17,9 @@ from app.paths import ROOT, Paths
 from engines.api import ResourceError
 
 
-def started(home: Path, *words: str, script: str = "") -> subprocess.Popen[str]:
-    environment = {**os.environ, "EASEL_HOME": str(home), "PYTHONPATH": str(ROOT), "BROWSER": "true"}
+def started(home: Path, *words: str, script: str = "", places: tuple[Path, ...] = ()) -> subprocess.Popen[str]:
+    path = os.pathsep.join(map(str, (*places, ROOT)))
+    environment = {**os.environ, "EASEL_HOME": str(home), "PYTHONPATH": path, "BROWSER": "true"}
     command = [sys.executable, script] if script else [sys.executable, "-P", "-m", "app"]
     return subprocess.Popen(
         [*command, *words], env=environment, cwd=home.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -66,6 +67,41 @@ def test_the_api_beside_the_page(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
+
+
+BREAKING = """
+import sys
+
+class Breaker:
+    def find_spec(self, name, path=None, target=None):
+        if name == "app.http.app":
+            raise RuntimeError("no door for the test")
+
+sys.meta_path.insert(0, Breaker())
+"""
+
+
+def test_a_door_that_cannot_be_built_is_said_in_a_window_that_opens(tmp_path: Path) -> None:
+    """A module of the HTTP door breaks at its import: the page is there, says it, and the log has it once."""
+    broken, home = tmp_path / "broken", tmp_path / "home"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(BREAKING)
+    process = started(home, "ui", "--browser", "--api", "--port", "0", places=(broken,))
+    try:
+        assert process.stdout is not None
+        page = process.stdout.readline().strip()
+        assert page.startswith("http://127.0.0.1:"), "the window's page is served"
+        with httpx.Client(trust_env=False, follow_redirects=True, timeout=60) as client:
+            assert client.get(page).status_code == 200
+            found = client.get(f"{page.partition('/?')[0]}/easel/status").json()["problems"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    said = [each for each in found if each["code"] == "api-not-started"]
+    assert len(said) == 1 and "RuntimeError: no door for the test" in said[0]["cause"] and said[0]["fixes"]
+    logged = (home / "logs" / "easel.log").read_text()
+    assert logged.count("the API could not be started") == 1
 
 
 @pytest.mark.parametrize("words", [("serve", "--listen"), ("ui", "--nowebui", "--listen")])
