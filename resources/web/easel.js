@@ -83,14 +83,15 @@ async function start() {
   watchGrids();
   markBusy();
   feed.connect();
-  whenUsable(() => {
+  whenUsable(async () => {
+    await feed.known;
     document.documentElement.dataset.easelReady = "";
     post("/loaded").catch(() => {});
     startWizard();
   });
 }
 
-// The page is usable when there is a prompt to write into (or the words why there is none).
+// The page is usable when there is a prompt to write into (or the words why there is none); it must know the jobs too.
 function whenUsable(tell) {
   const there = () => field(generationTab(), "prompt") ?? document.querySelector('[data-easel="empty"]');
   if (there()) return tell();

@@ -5,6 +5,8 @@ const downloads = new Map();
 const listeners = new Set();
 export const queue = { paused: false, order: [], left: false };
 export const connection = { open: false };
+let knows;
+export const known = new Promise((done) => (knows = done)); // when the first snapshot is there
 
 export function allJobs(tab = null) {
   const found = [...jobs.values()].filter((job) => tab === null || job.tab === tab);
@@ -38,6 +40,7 @@ const handlers = {
     Object.assign(queue, { paused: data.paused, order: data.order, left: data.left });
     downloads.clear();
     (data.downloads ?? []).forEach((each) => downloads.set(each.id, each));
+    knows();
   },
   download(data) {
     if (data.gone) downloads.delete(data.id);

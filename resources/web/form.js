@@ -22,17 +22,33 @@ export const generationTab = () => (currentTab() === "video" ? "video" : "image"
 
 // Apply an action to a draft, show the form anew, and go to its tab. Returns the tab, or null when it was refused.
 export async function change(tab, action) {
+  return (await changed(tab, action))?.found ?? null;
+}
+
+// The tab, and a promise of the moment when its form shows the change.
+async function changed(tab, action) {
   try {
     await kept();
     const { tab: found } = await post(`/drafts/${tab}`, action);
-    window.easelBridges?.[found]?.("click", {});
+    const bridge = window.easelBridges?.[found]; // there is none where no model can do anything
+    const shown = bridge && shownAnew(found);
+    bridge?.("click", {});
     openTab(found);
-    return found;
+    return { found, shown };
   } catch (error) {
     problem(tab, error);
     return null;
   }
 }
+
+const shownAnew = (tab) => new Promise((done) => {
+  const heard = (event) => {
+    if (event.detail !== tab) return;
+    removeEventListener("easel-form", heard);
+    setTimeout(done); // Gradio puts the values into the form in this turn
+  };
+  addEventListener("easel-form", heard);
+});
 
 export function press(tab, name) {
   const found = document.querySelector(`#${tab}-${name}`);
@@ -44,8 +60,10 @@ export function generate(tab) {
   press(tab, document.body.classList.contains("busy") ? "queue" : "generate");
 }
 
-// The form is shown anew a moment after a change; what is pressed too early would send the old wish.
+// What is pressed before the form shows the change would send the old wish.
 export async function changeAndGenerate(tab, action) {
-  const found = await change(tab, action);
-  if (found) setTimeout(() => generate(found), 400);
+  const done = await changed(tab, action);
+  if (!done) return;
+  await done.shown;
+  generate(done.found);
 }

@@ -93,7 +93,10 @@ class History {
       this.fill(this.lora, filters.loras);
       this.fill(this.board, filters.boards);
       this.more.hidden = !found.more;
-      this.draw();
+      // A picture that is drawn anew while it is clicked loses the click: only what differs is drawn.
+      const shown = JSON.stringify([this.pictures, filters.days, this.asked]);
+      if (shown !== this.shown) this.draw();
+      this.shown = shown;
     } catch (error) {
       problem("image", error);
     }

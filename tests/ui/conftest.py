@@ -14,13 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from app.paths import ROOT
 from tests.profile import used_profile
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WAIT = 60_000  # milliseconds; a picture takes two seconds here, twenty on a busy machine
+STILL = 300  # milliseconds without a question to the server; the page's own pauses while somebody types are shorter
+ANSWERED = ("fetch", "xhr")  # what comes to an end by itself, unlike the stream of events
+QUIETEN = """async () => {
+  const post = (path, data = {}) => fetch(`/easel${path}`, { method: "POST", body: JSON.stringify(data) });
+  const { allJobs } = await import("/easel/web/feed.js");
+  for (const { id, state } of allJobs()) if (state === "queued") await post(`/jobs/${id}/stop`);
+  await post("/stop");
+  await post("/queue", { paused: false });
+}"""
+expect.set_options(timeout=WAIT)
 
 
 class Easel:
@@ -53,12 +63,12 @@ class Easel:
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(WAIT / 1000)
 
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(WAIT / 1000)
 
 
 def easel_with_models(home: Path, make: Callable[..., object], *more: Any) -> Easel:
@@ -80,6 +90,10 @@ class Screen:
         page.set_default_timeout(WAIT)
         page.on("pageerror", self._on_error)
         page.on("request", self._on_request)
+        self._asked: set[Request] = set()  # and not answered yet
+        self._questions = 0
+        page.on("requestfinished", self._on_answer)
+        page.on("requestfailed", self._on_answer)
 
     def _on_error(self, error: Any) -> None:
         # Gradio 6.31: its editor is taken away while it still reads itself; nothing comes of it.
@@ -89,6 +103,24 @@ class Screen:
     def _on_request(self, request: Any) -> None:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
             self.foreign.append(request.url)
+        if request.resource_type in ANSWERED:
+            self._questions += 1
+            self._asked.add(request)
+
+    def _on_answer(self, request: Request) -> None:
+        self._asked.discard(request)
+
+    def settle(self) -> None:
+        """Wait until the server has answered all that the page has asked, and the page has shown it.
+
+        What is done next finds the form as the draft has it, and no late answer under its hands.
+        """
+        deadline, questions = time.monotonic() + WAIT / 1000, -1
+        while self._asked or questions != self._questions:
+            assert time.monotonic() < deadline, [request.url for request in self._asked]
+            questions = self._questions
+            # The page's own clock: on a busy machine it may stand still while ours goes on.
+            self.page.evaluate(f"new Promise((done) => setTimeout(done, {STILL}))")
 
     def open(self, address: str) -> Screen:
         self.page.goto(address)
@@ -99,6 +131,7 @@ class Screen:
         self.page.wait_for_selector("html[data-easel-ready]")
         self.page.wait_for_selector(".status .device:not(:empty)")
         self.form_shown()  # typing before the form's first update is what a test of its own does
+        self.settle()
 
     def form_shown(self, times: int = 1) -> None:
         """Wait until the image tab's form was shown anew so often; without a model there is no form."""
@@ -110,6 +143,12 @@ class Screen:
         times = int(self.page.evaluate("Number(document.documentElement.dataset.imageForm ?? 0)"))
         self.page.evaluate("window.easel.run('new')")
         self.form_shown(times + 1)
+        self.settle()
+
+    def quiet(self) -> None:
+        """No job runs or waits, whatever a test before this one left behind."""
+        self.page.evaluate(QUIETEN)
+        self.page.wait_for_function("!document.body.classList.contains('busy')")
 
     def reload(self) -> None:
         self.page.reload()
@@ -121,14 +160,16 @@ class Screen:
     def write(self, text: str) -> None:
         self.page.fill("#image-prompt textarea", text)
 
-    def task(self, name: str) -> None:
-        chip = self.page.get_by_role("radio", name=name, exact=True)
-        for _ in range(5):  # an update of the form that arrives in the same moment makes the chips anew
-            chip.click()
-            self.page.wait_for_timeout(400)
-            if chip.is_checked():
-                return
-        assert chip.is_checked()
+    def task(self, name: str, tab: str = "image") -> None:
+        chip = self.page.locator(f"#{tab}-task").get_by_role("radio", name=name, exact=True)
+        chip.click()
+        self.settle()
+        expect(chip).to_be_checked()
+
+    def give(self, place: str, file: str | Path) -> None:
+        """Put a file into a place of the form, and wait until the draft has it."""
+        self.page.locator(f"{place} input[type=file]").first.set_input_files(file)
+        self.settle()
 
     def made(self) -> int:
         return self.page.locator(".strip .thumbnail").count()
@@ -150,12 +191,19 @@ class Screen:
         box = self.page.get_by_role("spinbutton", name=label)
         box.fill(str(value))
         box.press("Tab")
-        self.page.wait_for_timeout(300)
+        self.settle()
+        expect(box).to_have_value(str(value))
 
     def open_advanced(self) -> None:
-        if not self.page.locator("#image-advanced input").first.is_visible():
+        first = self.page.locator("#image-advanced input").first
+        if not first.is_visible():
             self.page.click("#image-advanced button")
-            self.page.wait_for_timeout(300)
+        expect(first).to_be_visible()
+
+    def choose(self, name: str) -> None:
+        """One of the chips or boxes, by its words."""
+        self.page.get_by_role("radio", name=name, exact=True).check()
+        self.settle()
 
 
 @pytest.fixture(scope="session")
@@ -193,6 +241,7 @@ def screen(context: BrowserContext, easel: Easel) -> Iterator[Screen]:
     """A fresh page with an empty form."""
     screen = Screen(context.new_page())
     screen.open(easel.address.partition("?")[0])
+    screen.quiet()
     screen.new()
     screen.task("Text to image")
     yield screen
@@ -201,7 +250,7 @@ def screen(context: BrowserContext, easel: Easel) -> Iterator[Screen]:
     screen.page.close()
 
 
-def eventually(check: Any, seconds: float = 20) -> None:
+def eventually(check: Any, seconds: float = WAIT / 1000) -> None:
     """Wait until `check()` is true."""
     deadline = time.monotonic() + seconds
     while not check():

@@ -16,10 +16,12 @@ from app.ui.in_turn import QUIET
 from app.ui.words import Words
 from engines.api import Task
 
-# How often the form was shown anew, for whoever has to wait until what the page shows is what the draft holds.
-SHOWN = (
-    "() => { const shown = document.documentElement.dataset; shown.%(tab)sForm = 1 + Number(shown.%(tab)sForm ?? 0); }"
-)
+# The form was shown anew: said to the page's script, and counted for whoever asks later.
+SHOWN = """() => {
+  const counts = document.documentElement.dataset;
+  counts.%(tab)sForm = 1 + Number(counts.%(tab)sForm ?? 0);
+  dispatchEvent(new CustomEvent("easel-form", { detail: "%(tab)s" }));
+}"""
 
 
 class GenerationForm:
