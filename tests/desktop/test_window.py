@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from app.paths import ROOT, STARTER
-from tests.desktop.conftest import OpenWindow
+from tests.desktop.conftest import WAIT, OpenWindow
 
 READY = "document.documentElement.dataset.easelReady !== undefined"
 
@@ -177,14 +177,14 @@ def start(home: Path, **environment: str) -> subprocess.Popen[str]:
 def test_a_kind_end_leaves_no_process_and_exit_status_0(tmp_path: Path) -> None:
     program = start(tmp_path / "home")
     log = tmp_path / "home" / "logs" / "easel.log"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT
     while not (log.exists() and "page usable" in log.read_text()):
         assert program.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
     family = psutil.Process(program.pid).children(recursive=True)
     program.send_signal(signal.SIGTERM)
-    assert program.wait(20) == 0
-    assert not psutil.wait_procs(family, timeout=5)[1]
+    assert program.wait(WAIT) == 0
+    assert not psutil.wait_procs(family, timeout=WAIT)[1]
 
 
 def test_without_a_screen_the_browser_is_opened_and_it_is_said(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_without_a_screen_the_browser_is_opened_and_it_is_said(tmp_path: Path) -
     assert program.stdout is not None and program.stderr is not None
     assert program.stdout.readline().startswith("http://127.0.0.1:")
     program.send_signal(signal.SIGTERM)
-    _out, err = program.communicate(timeout=20)
+    _out, err = program.communicate(timeout=WAIT)
     assert program.returncode == 0
     assert "No window can be shown" in err and "DISPLAY" in err
 

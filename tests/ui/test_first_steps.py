@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,7 +108,7 @@ def test_from_nothing_to_a_picture_through_two_kills(fresh: Easel, browser: Brow
         screen.page.close()
         screen = opened(fresh, browser)  # the steps are where they were, and the download goes on by itself
     hub.rate = 0
-    expect(screen.page.locator(".wizard .download")).to_contain_text("Done", timeout=30_000)
+    expect(screen.page.locator(".wizard .download")).to_contain_text("Done")
     clicks.press(screen.page, "Make my first picture")
     expect(screen.page.locator("#image-prompt textarea")).to_have_value("a red apple")
     clicks.press(screen.page, "Generate")
@@ -158,10 +157,8 @@ def test_without_a_server_there_is_a_card_and_the_starter_works(fresh: Easel, br
     screen = opened(fresh, browser)
     for _ in range(2):
         screen.page.get_by_role("button", name="Next", exact=True).click()
-    begun = time.monotonic()
     screen.page.get_by_role("button", name=f"Get {SMALL.title}", exact=True).click()
     expect(screen.page.locator(".wizard .card.error")).to_contain_text("download-no-connection")
-    assert time.monotonic() - begun < 20
     screen.page.get_by_role("button", name="Use the small built-in model").click()
     expect(screen.page.locator("#image-prompt textarea")).to_have_value("a red apple")
     screen.page.keyboard.press("Control+Enter")
@@ -292,14 +289,14 @@ def test_axe_finds_nothing_serious_in_the_steps_and_other_programs_are_found(
     for step in ("Next", "Next", f"Get {SMALL.title}", ""):
         for scheme in ("light", "dark"):
             screen.page.emulate_media(color_scheme=scheme)  # pyright: ignore
-            screen.page.wait_for_timeout(800)
+            screen.settle()
             found += [(step, scheme, *problem) for problem in serious(screen)]
         if screen.page.get_by_label("ComfyUI").count():
             expect(screen.page.get_by_label(f"ComfyUI: {comfy}")).to_be_checked()
         if step:
             screen.page.get_by_role("button", name=step, exact=True).click()
     expect(screen.page.locator(".wizard .download")).to_be_visible()
-    assert settings(fresh).model_folders == [comfy]
+    eventually(lambda: settings(fresh).model_folders == [comfy])
     assert found == []
 
 
@@ -347,7 +344,7 @@ def test_the_steps_need_no_mouse(fresh: Easel, browser: Browser, hub: Hub) -> No
             page.keyboard.press("Tab")
             page.wait_for_timeout(50)
         page.keyboard.press("Enter")
-        page.wait_for_timeout(300)
+        screen.settle()
     expect(page.locator("dialog.wizard")).to_have_count(0)
     expect(page.locator("#image-prompt textarea")).to_have_value("a red apple")
     page.keyboard.press("Control+Enter")

@@ -31,16 +31,16 @@ def own(tmp_path: Path) -> Iterator[Easel]:
 def test_after_a_crash_the_form_is_as_it_was_and_the_job_goes_on(own: Easel, browser: Browser) -> None:
     own.start()
     screen = Screen(browser.new_context().new_page()).open(own.address)
-    screen.page.get_by_role("radio", name="Wide").check()
+    screen.choose("Wide")
     screen.advanced("Steps", 150)
     screen.write("a long sentence that took a while to think of")
     screen.page.keyboard.press("Control+Enter")
-    expect(screen.page.locator(".progress .text")).to_contain_text("/150", timeout=30_000)
+    expect(screen.page.locator(".progress .text")).to_contain_text("/150")
     assert own.process is not None
     family = psutil.Process(own.process.pid).children(recursive=True)
     own.kill()
     expect(screen.page.locator(".status .work")).to_contain_text("does not answer")
-    eventually(lambda: not any(child.is_running() for child in family), 5)
+    eventually(lambda: not any(child.is_running() for child in family))
     screen.page.close()
 
     own.start()
@@ -64,7 +64,7 @@ def test_after_a_crash_the_waiting_jobs_are_shown_and_the_commands_agree(own: Ea
     screen.advanced("Steps", 150)
     screen.write("the one that runs")
     screen.page.keyboard.press("Control+Enter")
-    expect(screen.page.locator(".progress .text")).to_contain_text("/150", timeout=30_000)
+    expect(screen.page.locator(".progress .text")).to_contain_text("/150")
     for prompt in ("a second wish", "a third wish"):
         screen.write(prompt)
         screen.page.click("#image-queue")
@@ -104,7 +104,7 @@ def test_closing_leaves_no_process(own: Easel, browser: Browser) -> None:
     family = psutil.Process(own.process.pid).children(recursive=True)
     assert family
     assert own.stop() == 0
-    eventually(lambda: not any(child.is_running() for child in family), 5)
+    eventually(lambda: not any(child.is_running() for child in family))
     screen.page.close()
 
 
@@ -201,7 +201,7 @@ def test_the_page_itself_can_read_no_file_of_the_computer(screen: Screen) -> Non
 
 def test_hostile_words_stay_words(screen: Screen) -> None:
     prompt = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
-    screen.page.get_by_role("radio", name="Draft").check()
+    screen.choose("Draft")
     screen.generate(prompt)
     screen.tab("history")
     expect(screen.page.locator(".tile").first).to_be_visible()
@@ -219,12 +219,12 @@ def test_axe_finds_nothing_serious(screen: Screen, scheme: str) -> None:
     found = []
     for tab in TABS:
         screen.tab(tab)
-        screen.page.wait_for_timeout(700)
+        screen.settle()
         found += [(tab, *problem) for problem in serious(screen)]
     screen.tab("image")
     for task in ("Image to image", "Inpaint"):
         screen.task(task)
-        screen.page.wait_for_timeout(700)
+        screen.settle()
         found += [(task, *problem) for problem in serious(screen)]
     screen.page.evaluate("window.easel.run('report')")
     screen.page.get_by_role("dialog").wait_for()

@@ -16,7 +16,7 @@ from engines.media.video_read import video_facts
 from engines.media.video_write import VideoWriter
 from engines.types import VideoFormat
 
-from .conftest import WAIT, Easel, Screen, easel_with_models
+from .conftest import Easel, Screen, easel_with_models
 
 WANTED = ("ltx-conditions", "wan")  # in this order: the first is the usual one
 PLAYED = "(() => { const v = document.querySelector('%s'); return v && v.currentTime > 0 && !v.error; })()"
@@ -45,7 +45,7 @@ def screen(window: Any, studio: Easel) -> Iterator[Screen]:
     screen = Screen(window.new_page())
     screen.open(studio.address.partition("?")[0])
     screen.tab("video")
-    screen.page.locator("#video-prompt textarea").wait_for(state="visible", timeout=WAIT)
+    screen.page.locator("#video-prompt textarea").wait_for(state="visible")
     yield screen
     assert screen.complaints == []
     assert screen.foreign == []
@@ -69,13 +69,7 @@ FILES = {"first": "first.png", "last": "last.png", "film": "film.webm"}
 
 
 def mode(screen: Screen, name: str) -> None:
-    chip = screen.page.locator("#video-task").get_by_role("radio", name=name, exact=True)
-    for _ in range(5):  # an update of the form that arrives in the same moment makes the chips anew
-        chip.click()
-        screen.page.wait_for_timeout(500)
-        if chip.is_checked():
-            return
-    assert chip.is_checked()
+    screen.task(name, "video")
 
 
 def film(screen: Screen) -> Locator:
@@ -87,12 +81,12 @@ def generate(screen: Screen, words: str) -> Path:
     page = screen.page
     before = page.locator("#tab-video .strip .thumbnail").count()
     page.fill("#video-prompt textarea", words)
-    page.wait_for_timeout(300)
+    screen.settle()
     page.keyboard.press("Control+Enter")
-    page.wait_for_function(f"document.querySelectorAll('#tab-video .strip .thumbnail').length > {before}", timeout=WAIT)
-    page.wait_for_function("document.querySelector('#tab-video .stage video')?.readyState >= 2", timeout=WAIT)
+    page.wait_for_function(f"document.querySelectorAll('#tab-video .strip .thumbnail').length > {before}")
+    page.wait_for_function("document.querySelector('#tab-video .stage video')?.readyState >= 2")
     film(screen).evaluate("v => { v.muted = true; return v.play(); }")
-    page.wait_for_function(PLAYED % "#tab-video .stage video", timeout=WAIT)
+    page.wait_for_function(PLAYED % "#tab-video .stage video")
     return max(outputs(screen), key=lambda path: path.stat().st_mtime_ns)
 
 
@@ -111,12 +105,12 @@ def test_words_become_a_film_that_plays(screen: Screen) -> None:
     page = screen.page
     mode(screen, "Text to video")
     said = page.locator("#video-said")
-    expect(said).to_contain_text("9 frames at 24 a second: 0.4 s", timeout=WAIT)
+    expect(said).to_contain_text("9 frames at 24 a second: 0.4 s")
     expect(said).to_contain_text("LTX-Video makes 8k+1 frames and sides of 32")
     path = generate(screen, "a red apple rolls")
     facts = video_facts(path)
     assert (facts.frames, facts.width, facts.fps) == (9, 128, 24), "the length of the model's own card, the wide shape"
-    with page.expect_download(timeout=WAIT) as saved:
+    with page.expect_download() as saved:
         page.locator("#tab-video").get_by_role("link", name="Save as MP4").click()
     assert Path(saved.value.path()).read_bytes()[4:8] == b"ftyp"
 
@@ -124,10 +118,10 @@ def test_words_become_a_film_that_plays(screen: Screen) -> None:
 def test_two_pictures_become_a_film(screen: Screen, given: dict[str, str]) -> None:
     page = screen.page
     mode(screen, "Image to video")
-    page.locator("#video-picture input[type=file]").set_input_files(given["first"])
-    page.locator("#video-picture img").wait_for(timeout=WAIT)
-    page.locator("#video-last-picture input[type=file]").set_input_files(given["last"])
-    page.locator("#video-last-picture img").wait_for(timeout=WAIT)
+    screen.give("#video-picture", given["first"])
+    page.locator("#video-picture img").wait_for()
+    screen.give("#video-last-picture", given["last"])
+    page.locator("#video-last-picture img").wait_for()
     path = generate(screen, "from here to there")
     facts = video_facts(path)
     assert (facts.width > facts.height, facts.frames) == (True, 9), "the outline of the picture"
@@ -141,19 +135,19 @@ def test_a_film_is_drawn_anew_and_made_longer(screen: Screen, given: dict[str, s
     page = screen.page
     mode(screen, "Make longer")
     expect(page.locator("#video-last-picture")).to_be_hidden()
-    page.locator("#video-film input[type=file]").set_input_files(given["film"])
-    page.locator("#video-player video").wait_for(timeout=WAIT)
-    expect(page.locator("#video-said")).to_contain_text("12 a second", timeout=WAIT)
+    screen.give("#video-film", given["film"])
+    page.locator("#video-player video").wait_for()
+    expect(page.locator("#video-said")).to_contain_text("12 a second")
     expect(page.locator("#video-said")).to_contain_text("goes on from the video's last frames")
     page.locator("#video-length input, #tab-video [aria-label='Length']").first.wait_for()
     path = generate(screen, "and on it rolls")
     facts = video_facts(path)
     assert (facts.width, facts.height, facts.fps) == (96, 64, 12), "size and speed of the film that was given"
     assert facts.frames == 20 + 9 - 1
-    page.get_by_text("20 frames were there, 8 are new").wait_for(timeout=WAIT)
+    page.get_by_text("20 frames were there, 8 are new").wait_for()
 
     mode(screen, "Video to video")
-    page.locator("#video-player video").wait_for(timeout=WAIT)
+    page.locator("#video-player video").wait_for()
     assert video_facts(generate(screen, "in another light")).frames > 1
 
 
@@ -162,16 +156,16 @@ def test_last_frame_to_image_and_make_video(screen: Screen) -> None:
     mode(screen, "Text to video")
     generate(screen, "a boat")
     page.locator("#tab-video").get_by_role("button", name="Last frame to Image").click()
-    page.locator("#image-picture img").wait_for(state="visible", timeout=WAIT)
-    assert page.locator("#image-task").get_by_role("radio", name="Image to image", exact=True).is_checked()
+    page.locator("#image-picture img").wait_for(state="visible")
+    expect(page.locator("#image-task").get_by_role("radio", name="Image to image", exact=True)).to_be_checked()
     before = screen.made()
     page.fill("#image-prompt textarea", "a boat at night")
-    page.wait_for_timeout(300)
+    screen.settle()
     page.keyboard.press("Control+Enter")
     screen.wait_for_pictures(before + 1)
     page.locator("#tab-image").get_by_role("button", name="Make video").click()
-    page.locator("#video-picture img").wait_for(state="visible", timeout=WAIT)
-    assert page.locator("#video-task").get_by_role("radio", name="Image to video", exact=True).is_checked()
+    page.locator("#video-picture img").wait_for(state="visible")
+    expect(page.locator("#video-task").get_by_role("radio", name="Image to video", exact=True)).to_be_checked()
     generate(screen, "the boat moves")
 
 
@@ -181,20 +175,20 @@ def test_the_history_shows_uses_and_trashes_a_film(screen: Screen, studio: Easel
     path = generate(screen, "a film for the history")
     screen.tab("history")
     tile = page.locator(".history-tab .tile", has=page.get_by_title("a film for the history")).first
-    tile.locator("img").wait_for(timeout=WAIT)
+    tile.locator("img").wait_for()
     tile.locator("button").first.click()
     dialog = page.locator("dialog[open]")
     dialog.locator("video").evaluate("v => { v.muted = true; return v.play(); }")
-    page.wait_for_function(PLAYED % "dialog[open] video", timeout=WAIT)
+    page.wait_for_function(PLAYED % "dialog[open] video")
     dialog.get_by_role("button", name="Use all settings").click()
     expect(page.locator("#tab-video-button, [id='tab-video-button']").first).to_have_attribute("aria-selected", "true")
-    expect(page.locator("#video-prompt textarea")).to_have_value("a film for the history", timeout=WAIT)
+    expect(page.locator("#video-prompt textarea")).to_have_value("a film for the history")
 
     screen.tab("history")
     tile.locator("button").first.click()
     dialog.get_by_role("button", name="Make longer").click()
-    page.locator("#video-player video").wait_for(state="visible", timeout=WAIT)
-    assert page.locator("#video-task").get_by_role("radio", name="Make longer", exact=True).is_checked()
+    page.locator("#video-player video").wait_for(state="visible")
+    expect(page.locator("#video-task").get_by_role("radio", name="Make longer", exact=True)).to_be_checked()
 
     screen.tab("history")
     tiles = page.locator(".history-tab .tile")
@@ -206,7 +200,7 @@ def test_the_history_shows_uses_and_trashes_a_film(screen: Screen, studio: Easel
 
     tile.locator("button").first.click()
     dialog.get_by_role("button", name="Move to the trash").click()
-    expect(tile).to_have_count(0, timeout=WAIT)
+    expect(tile).to_have_count(0)
     assert not path.exists()
 
 
@@ -220,7 +214,7 @@ def drop(screen: Screen, path: Path) -> Locator:
     }"""
     screen.page.evaluate(script, [list(path.read_bytes()), path.name])
     dialog = screen.page.locator("dialog[open]")
-    dialog.locator("video").wait_for(timeout=WAIT)
+    dialog.locator("video").wait_for()
     return dialog
 
 
@@ -229,13 +223,13 @@ def test_a_dropped_film_gives_its_settings_back_or_is_an_input(screen: Screen, g
     mode(screen, "Text to video")
     original = generate(screen, "a kite in the wind")
     page.fill("#video-prompt textarea", "other words")
-    page.wait_for_timeout(500)
+    screen.settle()
     dialog = drop(screen, original)
     expect(dialog).to_contain_text("Made with Easel")
     expect(dialog).to_contain_text("a kite in the wind")
     dialog.get_by_role("button", name="Use its settings").click()
-    expect(page.locator("#video-prompt textarea")).to_have_value("a kite in the wind", timeout=WAIT)
-    page.wait_for_timeout(500)
+    expect(page.locator("#video-prompt textarea")).to_have_value("a kite in the wind")
+    screen.settle()
     again = generate(screen, "a kite in the wind")
     assert again != original
     assert again.read_bytes() == original.read_bytes(), "the same film, with its seed"
@@ -244,11 +238,11 @@ def test_a_dropped_film_gives_its_settings_back_or_is_an_input(screen: Screen, g
     expect(dialog).to_contain_text("A video without settings of its own")
     expect(dialog.get_by_role("button", name="Use its settings")).to_have_count(0)
     dialog.get_by_role("button", name="Make it longer").click()
-    page.locator("#video-player video").wait_for(state="visible", timeout=WAIT)
-    assert page.locator("#video-task").get_by_role("radio", name="Make longer", exact=True).is_checked()
-    expect(page.locator("#video-said")).to_contain_text("12 a second", timeout=WAIT)
+    page.locator("#video-player video").wait_for(state="visible")
+    expect(page.locator("#video-task").get_by_role("radio", name="Make longer", exact=True)).to_be_checked()
+    expect(page.locator("#video-said")).to_contain_text("12 a second")
     assert video_facts(generate(screen, "the dropped film goes on")).frames == 20 + 9 - 1
 
     drop(screen, Path(given["film"])).get_by_role("button", name="Draw it anew").click()
     chip = page.locator("#video-task").get_by_role("radio", name="Video to video", exact=True)
-    expect(chip).to_be_checked(timeout=WAIT)
+    expect(chip).to_be_checked()
