@@ -24,8 +24,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from app import guard as shared
-from app.ui import guard
-from app.ui.guard import CSP, Access, Guard
+from app.ui.guard import Access, Guard
+from app.ui.guard import access as own
+from app.ui.guard.headers import CSP
 
 MAX_BODY = 100_000
 SECONDS = 5.0  # no socket and no thread waits longer
@@ -184,7 +185,7 @@ def listening(clock: SimpleNamespace) -> Iterator[Probe]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The guard's clock, moved by hand."""
     moved = SimpleNamespace(now=1000.0)
-    for module in (guard, shared):
+    for module in (own, shared):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: moved.now))
     return moved
 
@@ -241,11 +242,11 @@ def test_two_hosts_and_none(window: Probe) -> None:
     for hosts in (line + line, line + "Host: evil.com\r\n", ""):
         assert window.raw(f"GET / HTTP/1.1\r\n{hosts}{cookie}".encode()).status in (400, 421)
     assert window.raw(f"GET / HTTP/1.0\r\n{cookie}".encode()).status == 421
-    assert guard.check_host(_asked([("host", window.host)] * 2, window.host)) is not None
+    assert shared.check_host(_asked([("host", window.host)] * 2, window.host)) is not None
 
 
-def _asked(headers: list[tuple[str, str]], host: str) -> guard.Asked:
-    return guard.Asked("GET", "/", "/", "", tuple(headers), frozenset({host}))
+def _asked(headers: list[tuple[str, str]], host: str) -> shared.Asked:
+    return shared.Asked("GET", "/", "/", "", tuple(headers), frozenset({host}))
 
 
 # --- who asks
