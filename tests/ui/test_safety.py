@@ -33,6 +33,7 @@ def test_after_a_crash_the_form_is_as_it_was_and_the_job_goes_on(own: Easel, bro
     screen = Screen(browser.new_context().new_page()).open(own.address)
     screen.choose("Wide")
     screen.advanced("Steps", 150)
+    screen.advanced("How many", 4)  # one would be done before a busy machine has seen it begin
     screen.write("a long sentence that took a while to think of")
     screen.page.keyboard.press("Control+Enter")
     expect(screen.page.locator(".progress .text")).to_contain_text("/150")
