@@ -36,7 +36,7 @@ def benchmark(
     from app.benchmark.record import Record
     from app.benchmark.run import run
     from app.bootstrap import build_services
-    from app.cli.generate import assignments
+    from app.cli.values import assignments
     from app.resolve import resolve
 
     before = Record.read(compare) if compare is not None else None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.generate import InProcess, LaneName, ModelName, Negative, PresetName, Prompt, Seed, Sets, Source, Styles
+from app.cli.options import InProcess, LaneName, ModelName, Negative, PresetName, Prompt, Seed, Sets, Source, Styles
 from app.cli.show import Json
 
 Across = Annotated[str | None, typer.Option("--x", metavar="FIELD=VALUES", help="What changes from left to right.")]
@@ -39,7 +39,8 @@ def grid(
     """
     from app.bootstrap import build_services
     from app.cli.follow import follow_all
-    from app.cli.generate import assignments, resolve_wishes
+    from app.cli.values import assignments
+    from app.cli.wishes import resolve_wishes
     from app.logs import keep_out
     from app.many.axes import Axis, parse_axis
     from app.many.grid import GridRun, plan_grid

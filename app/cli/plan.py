@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from app.cli import show
-from app.cli.generate import (
+from app.cli.options import (
     Count,
     InitImage,
     InitVideo,
@@ -19,11 +19,10 @@ from app.cli.generate import (
     Seconds,
     Sets,
     TaskName,
-    absolute,
-    assignments,
-    resolve_wishes,
 )
 from app.cli.show import Json
+from app.cli.values import absolute, assignments
+from app.cli.wishes import resolve_wishes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -58,8 +58,8 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Show every setting of the job that a preset would make, and where each value comes from."""
-    from app.cli.generate import assignments
     from app.cli.models import model_store
+    from app.cli.values import assignments
     from app.resolve import resolve
 
     resolved = resolve(models=model_store(), preset=_store().get(name), model=model, values=assignments(settings or []))

@@ -30,7 +30,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Make a picture or a video again from its own record and compare; leaves with 1 when it is not the same."""
-    from app.cli.generate import read_source
+    from app.cli.wishes import read_source
     from engines.api import read_metadata
 
     request = read_source(file)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.generate import InProcess, ModelName, Out, Sets, assignments, check_out
+from app.cli.options import InProcess, ModelName, Out, Sets
 from app.cli.show import Json
+from app.cli.values import assignments, check_out
 
 if TYPE_CHECKING:
     from app.resolve import Resolved

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli import show
-from app.cli.generate import ModelName
+from app.cli.options import ModelName
 from app.cli.show import Json
 
 styles_group = typer.Typer(help="Words to put around a prompt.", no_args_is_help=True, rich_markup_mode=None)

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from app.addons import addon_files
-from app.cli.generate import lora_use
+from app.cli.values import lora_use
 from app.enlarging import enlarging
 from app.models import ModelStore
 from app.paths import STARTER

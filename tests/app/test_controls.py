@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from app.addons import addon_files
-from app.cli.generate import control_use
+from app.cli.values import control_use
 from app.inputs import InputStore
 from app.models import ModelStore
 from app.paths import STARTER

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.cli.generate import check_out, formats
+from app.cli.values import check_out, formats
 from app.jobs import Job, Queued
 from app.outputs import OutputStore
 from app.settings import Settings

@@ -23,7 +23,7 @@ if hasattr(os, "geteuid") and os.geteuid() == 0:
 pytest.importorskip("PySide6.QtWebEngineWidgets", exc_type=ImportError)
 pytest.importorskip("webview.platforms.qt", exc_type=ImportError)  # before the application that pytest-qt makes
 
-WAIT = 60.0
+WAIT = 180.0
 
 
 class OpenWindow:
