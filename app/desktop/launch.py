@@ -74,7 +74,11 @@ def _look_at_cards() -> None:
 
 def open_in_browser(running: Running, instance: Instance) -> int:
     """Serve the page, open it in the browser, and wait for Ctrl-C or a kind signal."""
-    ended = threading.Event()
+    ended, served = threading.Event(), threading.Event()
+
+    def show() -> None:
+        if served.is_set():  # until then there is nothing to show, and the page opens by itself
+            _open_page(running.new_url())
 
     def end(_number: int, _frame: FrameType | None) -> None:
         ended.set()
@@ -82,8 +86,9 @@ def open_in_browser(running: Running, instance: Instance) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     try:
+        instance.listen(show)  # before anything slow: later starts wait some seconds for an answer, and then complain
         address = running.start()
-        instance.listen(lambda: _open_page(running.new_url()))
+        served.set()
         typer.echo("Easel runs until you press Ctrl-C here. Its page, for one browser and two minutes:", err=True)
         typer.echo(address)
         _open_page(address)
