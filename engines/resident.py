@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from engines.errors import ResourceError
 from engines.interface import EngineInterface, RunContext
+from engines.pages import pages_kept
 from engines.pipeline.decode import TILED as FELL_TO_TILES
 from engines.pipeline.keeping import next_plan, plan_for
 from engines.pipeline.upscale import upscale_alone
@@ -95,7 +96,8 @@ class ResidentEngine:
             # Before they come: they stay after a Stop or an error too.
             self._current.guides = max(self._current.guides, guide_bytes(self._plan))
             try:
-                result = self._engine.generate(request, follow.context(self._plan, self._notes))
+                with pages_kept():
+                    result = self._engine.generate(request, follow.context(self._plan, self._notes))
                 return self._told(result, follow)
             except ResourceError as error:
                 if error.code not in RAN_OUT:
