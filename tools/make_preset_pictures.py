@@ -19,8 +19,8 @@ from app.resolve import resolve
 from app.services import Services
 from engines.api import EaselError
 
-PROMPT, SEED = "a red apple", 7
-BEGINNING = "a yellow banana"  # presets that change a picture start from this one
+PROMPT, SEED = "a fox", 7
+BEGINNING = "a bear"  # presets that change a picture start from this one
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "resources" / "screenshots"
 SIZE = {"width": 1280, "height": 860}
-PROMPTS = ("a slice of pizza", "a fox", "a penguin", "a red apple")
+PROMPTS = ("a castle", "an owl", "a red apple", "a fox")
 TABS = ("image", "video", "models", "presets", "history", "settings")
 WAIT = 120_000  # milliseconds
 
