@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,8 +16,16 @@ SYSTEM_PACKAGES = {
     "exiftool": ("libimage-exiftool-perl",),
     "chromium": ("chromium",),
     "ffprobe": ("ffmpeg",),
-    # A screen without a viewer, and what Qt's X11 plugin needs of the system.
-    "xvfb-run": ("xvfb", "xauth", "libxcb-cursor0", "libxcb-icccm4", "libxcb-keysyms1", "libegl1", "libgl1", "libnss3"),
+    "xvfb-run": ("xvfb", "xauth"),  # a screen without a viewer
+}
+# What Qt's X11 plugin and its browser need of the system; a window that lacks one of them ends the whole test run.
+SYSTEM_LIBRARIES = {
+    "xcb-cursor": "libxcb-cursor0",
+    "xcb-icccm": "libxcb-icccm4",
+    "xcb-keysyms": "libxcb-keysyms1",
+    "EGL": "libegl1",
+    "GL": "libgl1",
+    "nss3": "libnss3",
 }
 CHECKS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["lint-imports"], ["pyright"])
 
@@ -57,6 +66,8 @@ def install_system_packages() -> None:
     missing = [
         package for program, packages in SYSTEM_PACKAGES.items() if not shutil.which(program) for package in packages
     ]
+    if sys.platform == "linux":
+        missing += [package for library, package in SYSTEM_LIBRARIES.items() if not find_library(library)]
     if not missing:
         return
     root = os.name == "posix" and os.geteuid() == 0
