@@ -9,6 +9,7 @@ run replays it.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ def run(name: str, seconds: int) -> int:
     """One target, begun from its corpus; new inputs go into a folder of their own."""
     import atheris
 
+    logging.disable(logging.WARNING)  # thousands of files are complained of a second
     with atheris.instrument_imports(  # pyright: ignore
         include=["app", "engines", "json", "yaml", "PIL"]
     ):

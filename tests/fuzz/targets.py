@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -26,7 +25,6 @@ KEYS = ("parameters", "easel", "prompt", "workflow", "Comment", "sui_image_param
 STEPS = 7
 
 _folder = Path(tempfile.mkdtemp(prefix="easel-fuzz-"))
-logging.disable(logging.WARNING)
 
 
 def words(data: bytes) -> None:

@@ -17,7 +17,10 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
+from app.bootstrap import build_services
+from app.http.server import ApiServer
 from app.mcp.door import sent
+from app.paths import Paths
 from tests.app.http.conftest import Served, in_own_loop
 
 KEY = "a long word that nobody guesses"
@@ -31,7 +34,7 @@ def assisted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert running.stop() == 0
 
 
-def ask(served: Served, act: Callable[[ClientSession], Awaitable[Any]], key: str = KEY) -> Any:
+def ask(served: Served | ApiServer, act: Callable[[ClientSession], Awaitable[Any]], key: str = KEY) -> Any:
     """What `act` comes to with a session of its own."""
 
     async def run() -> Any:
@@ -131,27 +134,41 @@ def test_nobody_gets_it_unasked(served: Served) -> None:
 CALLS = 45  # more than the 40 threads that a server has for what blocks
 
 
-def test_calls_that_wait_leave_the_server_free_for_others(assisted: Served) -> None:
-    """One long picture before them, so that none comes to an end by itself; then they are stopped."""
+def test_calls_that_wait_leave_the_server_free_for_others(tmp_path: Path) -> None:
+    """In a paused queue, so that no call comes to an end by itself; then their jobs are stopped."""
     headers = {"Authorization": f"Bearer {KEY}"}
 
-    async def others() -> int:
-        """What another program does meanwhile; returns how many calls wait before and after its answer."""
-        async with httpx.AsyncClient(base_url=f"{assisted.address}/api", headers=headers, timeout=60) as http:
-            while len(before := (await http.get("/status")).json()["waiting"]) < CALLS - 1:
-                await asyncio.sleep(0.1)
-            assert (await http.get("/models")).json()["models"]
-            after = (await http.get("/status")).json()["waiting"]
-            for job in (await http.get("/jobs", params={"limit": 2 * CALLS})).json()["jobs"]:
-                if job["state"] in ("queued", "running"):
-                    await http.post(f"/jobs/{job['id']}/cancel")
+    async def others(http: httpx.AsyncClient) -> int:
+        """What another program does meanwhile; returns how many calls wait before and after its answers."""
+        before = await waiting(http, CALLS)
+        assert (await http.get("/models")).json()["models"]
+        after = await waiting(http, CALLS)
+        for job in after:
+            await http.post(f"/jobs/{job}/cancel")
         return len(set(before) & set(after))
 
     async def act(session: ClientSession) -> Any:
-        first = session.call_tool("make_picture", {"prompt": "a long one", "width": 256, "height": 256, "steps": 150})
-        rest = [session.call_tool("make_picture", {"prompt": f"number {each}", **SMALL}) for each in range(CALLS - 1)]
-        return await asyncio.gather(others(), first, *rest)
+        calls = [session.call_tool("make_picture", {"prompt": f"number {each}", **SMALL}) for each in range(CALLS)]
+        async with httpx.AsyncClient(
+            base_url=f"{server.address}/api", headers=headers, timeout=60, trust_env=False
+        ) as http:
+            return await asyncio.gather(others(http), *calls)
 
-    waited, *found = ask(assisted, act)
-    assert waited > 40
-    assert len(found) == CALLS and sum("It was stopped." in str(each.content) for each in found) > 40
+    with build_services(Paths.below(tmp_path / "home")) as services:
+        services.orchestrator.pause(True)
+        server = ApiServer(services, 0, key=KEY, mcp=True)
+        server.start()
+        try:
+            waited, *found = ask(server, act)
+        finally:
+            server.stop()
+    assert waited == CALLS
+    assert ["It was stopped." in str(each.content) for each in found] == [True] * CALLS
+
+
+async def waiting(http: httpx.AsyncClient, count: int) -> list[str]:
+    """The ids of the waiting jobs, once there are `count`."""
+    async with asyncio.timeout(120):
+        while len(ids := (await http.get("/status")).json()["waiting"]) < count:
+            await asyncio.sleep(0.1)
+        return ids
