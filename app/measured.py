@@ -8,7 +8,7 @@ import logging
 import platform
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ class Measured:
             log.warning("the measurements in %s cannot be read and begin anew", self._path.name)
 
     def _save(self) -> None:
-        data = {"version": VERSION, "rows": [asdict(row) for row in self._rows or []], "failed": self._failed}
+        data = {"version": VERSION, "rows": list(map(vars, self._rows or [])), "failed": self._failed}
         try:
             write_atomic(self._path, (json.dumps(data) + "\n").encode())
         except OSError:

@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 GB = 1e9
 Files = Mapping[str, Path]
 NO_FILES: Files = {}
-CARD_ANSWER = (
-    5.0  # seconds for which the driver's answer holds: asking takes some 50 ms, an estimate may take no longer
-)
+# Seconds for which the driver's answer holds, and that of torch's own version: asking takes some 50 ms and 1 ms, and an
+# estimate, which is made at each key that somebody presses, may take no longer.
+CARD_ANSWER = 5.0
 ALIKE, LATEST = 1.02, 5  # works that differ by so little are the same; of jobs alike so many of the last ones are asked
 NEAR = 16.0  # times the work; a measurement that is farther away says little of the time
 
@@ -199,11 +199,11 @@ class Planner:
 
     def _card(self) -> machine.Gpu | None:
         """The card that the engine would use; none where torch cannot use one, or was told not to."""
-        if os.environ.get("EASEL_DEVICE", "").lower() == "cpu" or "+cpu" in machine.package_version("torch"):
+        if os.environ.get("EASEL_DEVICE", "").lower() == "cpu":
             return None
         asked, cards = self._cards
         if time.monotonic() - asked > CARD_ANSWER:
-            cards = machine.gpus_or_none()
+            cards = () if "+cpu" in machine.package_version("torch") else machine.gpus_or_none()
             self._cards = (time.monotonic(), cards)
         return max(cards, key=lambda card: card.memory_total, default=None)
 

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 TILED = "decoded in tiles: the whole picture did not fit in memory"
 AS_PLANNED = "decoded in tiles, as planned: memory is short"
 UNTILED = 64 * 64  # latents; smaller pictures are one tile anyway
+NO_NUMBER, ONE_COLOUR = "was not a number", "had one colour"
 ON_THE_PROCESSOR = "decoded on the processor: the graphics memory was too small"
 
 
@@ -30,13 +31,15 @@ def decode(pipe: Any, space: LatentSpace, latents: torch.Tensor, tiled: bool = F
     notes: list[str] = []
     latents = space.finished(latents)
     pixels = _attempt(pipe.vae, latents, notes, tiled)
-    if (short := short_parts({"vae": pipe.vae})) and (why := _wrong(pixels)):
+    why = _wrong(pixels)
+    if why and (short := short_parts({"vae": pipe.vae})):
         notes.append(f"decoded in float32: the first try {why}")
         with in_float32(short):
             pixels = _attempt(pipe.vae, latents, notes, tiled)
-    if not torch.isfinite(pixels).all():
+        why = _wrong(pixels)
+    if why == NO_NUMBER:
         raise ResourceError("decode-not-finite")
-    if _one_colour(pixels):
+    if why == ONE_COLOUR:
         notes.append("the picture has one colour")
     for note in notes:
         log.warning("decode note=%s", note)
@@ -46,12 +49,8 @@ def decode(pipe: Any, space: LatentSpace, latents: torch.Tensor, tiled: bool = F
 def _wrong(pixels: torch.Tensor) -> str:
     """What is wrong with the pixels, as the end of a sentence; nothing when they look like a picture."""
     if not torch.isfinite(pixels).all():
-        return "was not a number"
-    return "had one colour" if _one_colour(pixels) else ""
-
-
-def _one_colour(pixels: torch.Tensor) -> bool:
-    return float(pixels.max() - pixels.min()) < 1e-3
+        return NO_NUMBER
+    return ONE_COLOUR if float(pixels.max() - pixels.min()) < 1e-3 else ""
 
 
 def _attempt(vae: Any, latents: torch.Tensor, notes: list[str], tiled: bool) -> torch.Tensor:
