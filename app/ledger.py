@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import shutil
 import sqlite3
 import threading
@@ -20,6 +21,8 @@ from app.database import Database
 from app.jobs import STATES, Failed, Interrupted, Job, JobState, Queued, state_name
 from app.places import readable
 from engines.api import Artifact, ErrorRecord, GenerationRequest, ResourceError, UserError
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -71,6 +74,14 @@ class JobLedger:
         with self._write() as db:
             _update(db, job_id, state)
         return self.get(job_id)
+
+    def keep_state(self, job_id: str, state: JobState) -> Job:
+        """Write a state change down, or remember it for want of room: it holds in any case."""
+        try:
+            return self.set_state(job_id, state)
+        except ResourceError:
+            log.warning("job=%s state=%s has no room on the disk", job_id, state_name(state))
+            return self.remember(job_id, state)
 
     def remember(self, job_id: str, state: JobState) -> Job:
         """For want of room on the disk: the state holds in this process, and is written down with the next write."""
@@ -163,7 +174,7 @@ class JobLedger:
         A disk without room stops nobody: it is remembered then.
         """
         gone = Interrupted(ErrorRecord.of(ResourceError("program-ended")))
-        return tuple(self._closed(row["id"], gone) for row in self._left("running"))
+        return tuple(self.keep_state(row["id"], gone) for row in self._left("running"))
 
     def integrity(self) -> str:
         """SQLite's own verdict; "ok" when all is well."""
@@ -185,12 +196,6 @@ class JobLedger:
     def _let_go(self) -> None:
         self._owner_lock.release()
         Path(self._owner_lock.lock_file).unlink(missing_ok=True)
-
-    def _closed(self, job_id: str, state: JobState) -> Job:
-        try:
-            return self.set_state(job_id, state)
-        except ResourceError:
-            return self.remember(job_id, state)
 
     def _left(self, state: str) -> list[sqlite3.Row]:
         rows = self._rows("SELECT * FROM jobs WHERE state = ? AND owner != ? ORDER BY position", (state, self.owner))

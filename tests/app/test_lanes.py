@@ -52,7 +52,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
 
 
 def submitted(services: Services, lane: Failing) -> Job:
-    services.orchestrator._lanes = (lane,)
+    services.orchestrator.dispatcher.lanes = (lane,)
     request = GenerationRequest.model_validate({**WISH, "sampler": "Euler", "scheduler": "Normal"})
     return services.orchestrator.submit(request, services.models.get("starter"))
 

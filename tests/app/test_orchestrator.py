@@ -85,7 +85,7 @@ def test_a_waiting_job_is_stopped_at_once(services: Services) -> None:
 def test_a_killed_engine_interrupts_the_job_and_resume_gives_the_same_bytes(services: Services) -> None:
     request = wish(steps=40, seed=11, sampler="Euler a", scheduler="Normal", count=2)
     whole = run(services, request)
-    engine = services.orchestrator._lanes[0]._engine
+    engine = services.orchestrator.dispatcher.lanes[0]._engine  # pyright: ignore
     kills = iter([1])
 
     def kill(event: Event) -> None:

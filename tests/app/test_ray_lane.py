@@ -142,7 +142,7 @@ def test_a_grid_of_64_survives_the_death_of_a_node(nodes: Nodes, tmp_path: Path)
 @pytest.mark.long
 def test_without_any_node_the_jobs_wait_for_another_time(nodes: Nodes, tmp_path: Path) -> None:
     with services_on(nodes, tmp_path / "home") as services:
-        for each in services.orchestrator._lanes:
+        for each in services.orchestrator.dispatcher.lanes:
             each._patience = 5.0  # pyright: ignore
         nodes.kill()
         nodes.kill()

@@ -157,7 +157,7 @@ def test_the_size_is_kept_and_nothing_stays_behind(open_window: OpenWindow) -> N
     kept = open_window.home / "config" / "window.json"
     found = open_window.wait(lambda: list(open_window.home.rglob(kept.name)))
     assert json.loads(found[0].read_text())["width"] == 900
-    worker = open_window.shell._running.services.orchestrator._lanes[0]._engine.pid
+    worker = open_window.shell._running.services.orchestrator.dispatcher.lanes[0]._engine.pid
     assert worker is not None, "the picture's worker is still warm"
     open_window.shell._running.stop()
     assert not psutil.pid_exists(worker)

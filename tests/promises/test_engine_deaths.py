@@ -25,7 +25,7 @@ DEATHS = int(os.environ.get("EASEL_DEATHS", "30"))
 
 
 def engine_pid(services: Services) -> int | None:
-    return services.orchestrator._lanes[0]._engine.pid  # pyright: ignore
+    return services.orchestrator.dispatcher.lanes[0]._engine.pid  # pyright: ignore
 
 
 def die(services: Services, number: int, stage: Stage, delay: float) -> Job:
@@ -55,7 +55,7 @@ def test_thirty_deaths_are_thirty_sentences(services: Services, promised: Callab
         number = SIGNALS[turn % len(SIGNALS)]
         stage = chance.choice((Stage.LOAD, Stage.ENCODE, Stage.DENOISE, Stage.DECODE, Stage.SAVE))
         if stage is Stage.LOAD:
-            services.orchestrator._lanes[0].close()  # pyright: ignore
+            services.orchestrator.dispatcher.lanes[0].close()  # pyright: ignore
         job = die(services, number, stage, chance.uniform(0, 0.05))
         assert isinstance(job.state, Interrupted), job.state
         assert job.state.error.code == "engine-died"
@@ -88,7 +88,7 @@ def test_an_engine_over_its_memory_limit_is_a_sentence(
     error = getattr(done.state, "error", None)
     assert error is not None and error.code in ("out-of-memory", "engine-died"), error
     if engine_pid(services) == pid:
-        services.orchestrator._lanes[0].close()  # pyright: ignore
+        services.orchestrator.dispatcher.lanes[0].close()  # pyright: ignore
     again = services.orchestrator.resume(job.id)
     assert isinstance(services.orchestrator.wait(again.id, 120).state, Succeeded)
     promised("an engine over its memory limit is a sentence", f"told as {error.code}; the job went on afterwards")
