@@ -15,6 +15,7 @@ from app.file_sizes import FileSize, file_size
 from app.fitting import CORE_SPEED, card_speed
 from app.measured import Measured, Measurement, machine_mark
 from engines.api import (
+    KEEPS_PAGES,
     Demand,
     GenerationRequest,
     GenerationResult,
@@ -75,7 +76,7 @@ class Planner:
         held = self._held()
         if card is None:
             free = min(memory.total, memory.available + held)
-            return MachineFacts("cpu", free, False, "processor", memory.total)
+            return MachineFacts("cpu", free, False, "processor", memory.total, keeps_pages=KEEPS_PAGES)
         total, free = card.memory_total << 20, card.memory_free << 20
         half = card.compute >= 8.0  # NVIDIA's cards multiply bfloat16 from compute capability 8.0 on
         return MachineFacts("cuda", free, half, card.name, total, min(memory.total, memory.available + held))

@@ -51,7 +51,18 @@ from engines.options import (
     Tiles,
 )
 from engines.part_sizes import part_sizes as _part_sizes
-from engines.placement import Demand, Keep, MachineFacts, ModelSizes, Plan, Way, decide_placement, says, ways_out
+from engines.placement import (
+    KEEPS_PAGES,
+    Demand,
+    Keep,
+    MachineFacts,
+    ModelSizes,
+    Plan,
+    Way,
+    decide_placement,
+    says,
+    ways_out,
+)
 from engines.preparers import PREPARERS, spelled_preparer
 from engines.prompt import (
     is_dynamic,
@@ -109,6 +120,7 @@ __all__ = [
     "INPUT_FIELDS",
     "IP_ADAPTER",
     "IP_ENCODER",
+    "KEEPS_PAGES",
     "LATENT_FILTERS",
     "PIXEL_FILTERS",
     "PLAIN",

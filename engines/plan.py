@@ -130,7 +130,8 @@ class Plan:
     """What was decided and why. `rung` is the number of the way's place on the ladder, 0 the quickest.
 
     `budget` are bytes that may be used on the device, `main_budget` in main memory where the device is a card. When `fits` is
-    false the plan is the most frugal one, and still takes more than there is. `reasons` are sentences.
+    false the plan is the most frugal one, and still takes more than there is. `reasons` are sentences. `keeps_pages` says that
+    there is room for what `engines.pages.pages_kept` takes; the stages count it then.
     """
 
     placement: Placement
@@ -142,6 +143,7 @@ class Plan:
     rung: int
     reasons: tuple[str, ...]
     demand: Demand
+    keeps_pages: bool = False
 
     @property
     def peak(self) -> int:

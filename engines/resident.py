@@ -11,11 +11,12 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from engines.errors import ResourceError
 from engines.interface import EngineInterface, RunContext
-from engines.pages import pages_kept
+from engines.pages import give_pages_back, pages_kept
 from engines.pipeline.decode import TILED as FELL_TO_TILES
 from engines.pipeline.keeping import next_plan, plan_for
 from engines.pipeline.upscale import upscale_alone
@@ -96,7 +97,7 @@ class ResidentEngine:
             # Before they come: they stay after a Stop or an error too.
             self._current.guides = max(self._current.guides, guide_bytes(self._plan))
             try:
-                with pages_kept():
+                with pages_kept() if self._plan.keeps_pages else nullcontext():
                     result = self._engine.generate(request, follow.context(self._plan, self._notes))
                 return self._told(result, follow)
             except ResourceError as error:
@@ -169,6 +170,7 @@ class ResidentEngine:
         with collector_paused():
             engine = create_engine(record)
             engine.load(record, ctx)
+        give_pages_back()
         held = max(0, held_memory() - before)
         return _Loaded(engine, ctx.plan, held, time.perf_counter() - started, stage_peak())
 

@@ -53,10 +53,10 @@ def plan_for(record: ModelRecord, family: EngineFamily, ctx: RunContext) -> Plan
 
 def next_plan(record: ModelRecord, family: EngineFamily, failed: Plan) -> Plan | None:
     """The plan below one that ran out of memory; None when there is no lower rung. Its expectations were wrong once already,
-    so the next one is taken whether it says that it fits or not."""
-    sizes = part_sizes(record, family)
+    so the next one is taken whether it says that it fits or not, and no freed memory is kept."""
+    sizes, facts = part_sizes(record, family), replace(machine_facts(), keeps_pages=False)
     for rung in range(failed.rung + 1, RUNGS):
-        plan = decide_placement(machine_facts(), sizes, family, failed.demand, limit=failed.budget, from_rung=rung)
+        plan = decide_placement(facts, sizes, family, failed.demand, limit=failed.budget, from_rung=rung)
         if plan.rung > failed.rung:
             return plan
     return None

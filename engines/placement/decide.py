@@ -56,16 +56,19 @@ def decide_placement(
         if rung >= from_rung and seen[-1].fits:
             break
     rung, way, stages, fits = seen[-1]
+    roomy = expected_stages(sizes, family.memory, family.video, demand, way, dtype, card, keeps_pages=True)
+    keeps_pages = facts.keeps_pages and not card and fits and _fits(roomy, budget, main, card)
     return Plan(
         placement=Placement(facts.device, dtype, tile_decode=way.tiled, keep=way.keep),
         way=way,
-        stages=stages,
+        stages=roomy if keeps_pages else stages,
         budget=budget,
         main_budget=main,
         fits=fits,
         rung=rung,
         reasons=tuple(_reasons(facts, sizes, seen, budget, limit, from_rung, fits)),
         demand=demand,
+        keeps_pages=keeps_pages,
     )
 
 

@@ -7,13 +7,18 @@ from engines.plan import BYTES, Demand, Keep, ModelSizes, PartSize, StagePeak, W
 from engines.types import Stage
 from engines.video_rules import DecodeKind, VideoRules
 
-# The worker with torch, diffusers and transformers imported, before any model: resident set on Linux, torch 2.13 (CPU build).
-PROCESS = 440_000_000
+# The worker beside its weights, between two jobs: resident set on Linux, torch 2.13 (CPU build). 473 MB with the libraries alone;
+# with a model that has drawn 502 (the tests' SD 1.5), 503 (the starter) and 543 to 548 (SD 1.5 at full size).
+PROCESS = 510_000_000
 # A CUDA context with the workspaces of cuBLAS and cuDNN. An assumption: no card was at hand when this was written.
 CONTEXT = 700_000_000
 # What oneDNN takes beside the tensors themselves: the decoder of SD 1.5 in float32 took 4,416 bytes a pixel at 256 and 4,256
-# at 512 pixels, where its tensors alone come to 3,072 (measured on two cores with AVX2).
+# at 512 pixels, where its tensors alone come to 3,072 (measured on two cores with AVX2; with AVX-512 4,604 and 3,157).
 PROCESSOR_EXTRA = 1.42
+# The same where what is freed is kept (`engines.pages`): the gaps are not always of the size that is asked for next. That decoder
+# took 6,600 to 8,700 bytes a pixel at 256 and 5,700 to 7,500 at 512 pixels (eight jobs, two cores with AVX-512). Decoders of
+# videos were not measured.
+KEPT_EXTRA = 2.28
 # Convolutions repack their weights: the UNet of SD 1.5 took the bytes of its largest tensor once more (measured, 256 pixels).
 REPACKED = 1.0
 # Weights that come in pieces keep this much of a layer in flight: the one that works and the one that is on its way.
@@ -32,6 +37,7 @@ def expected_stages(
     way: Way,
     dtype: str,
     card: bool,
+    keeps_pages: bool = False,
 ) -> tuple[StagePeak, ...]:
     """The peaks of load, encode, denoise and decode when everything is held in `dtype` the way `way` says."""
     held = _Held(sizes, dtype, way.keep, card)
@@ -40,7 +46,8 @@ def expected_stages(
     itemsize = BYTES[dtype] / 2
     passes = demand.passes * way.batch
     drawing = figures.denoiser_bytes_per_pixel * demand.pixels * demand.frames * passes * itemsize * extra
-    decoding = figures.activation_bytes_per_pixel * decoded_pixels(demand, video, way.tiled) * itemsize * extra
+    looser = KEPT_EXTRA if keeps_pages else extra
+    decoding = figures.activation_bytes_per_pixel * decoded_pixels(demand, video, way.tiled) * itemsize * looser
     decoding += demand.pixels * PICTURE_BYTES * _frames_held(demand, video, way.tiled)
     repacked = 0 if card else REPACKED * max((part.largest for part in sizes.parts.values()), default=0) * BYTES[dtype]
     work = {Stage.LOAD: 0.0, Stage.ENCODE: 0.0, Stage.DENOISE: drawing + repacked, Stage.DECODE: decoding}

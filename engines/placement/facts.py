@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engines.errors import ResourceError
 
 DEVICE_VARIABLE = "EASEL_DEVICE"
+KEEPS_PAGES = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class MachineFacts:
     """What the decision rests on: the device, its free memory in bytes, and whether it multiplies bfloat16 natively.
 
     `total_memory` is all that the device has. `main_memory` are the free bytes of main memory where the device is a card.
+    `keeps_pages` is whether the allocator can be asked to keep what is freed (`KEEPS_PAGES`); it matters to a processor alone.
     """
 
     device: str
@@ -24,6 +27,7 @@ class MachineFacts:
     name: str = ""
     total_memory: int = 0
     main_memory: int = 0
+    keeps_pages: bool = False
 
 
 def machine_facts() -> MachineFacts:
@@ -44,7 +48,7 @@ def machine_facts() -> MachineFacts:
         return MachineFacts("cuda", free, torch.cuda.is_bf16_supported(), name, total, main)
     memory = psutil.virtual_memory()
     free = min(memory.total, memory.available + psutil.Process().memory_info().rss)
-    return MachineFacts("cpu", free, False, "processor", memory.total)
+    return MachineFacts("cpu", free, False, "processor", memory.total, keeps_pages=KEEPS_PAGES)
 
 
 def check_kernels(name: str, capability: tuple[int, int], built_for: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from engines.family import EngineFamily
 from engines.part_sizes import part_sizes
-from engines.placement import Demand, Keep, MachineFacts, ModelSizes, PartSize, decide_placement, ways_out
+from engines.placement import Demand, Keep, MachineFacts, ModelSizes, PartSize, Plan, decide_placement, ways_out
 from engines.records import ModelRecord
 from engines.registry import REGISTRY
 
@@ -46,6 +46,7 @@ machines = some.builds(
     free_memory=some.integers(0, 100 * GB),
     bfloat16=some.booleans(),
     main_memory=some.integers(0, 100 * GB),
+    keeps_pages=some.booleans(),
 )
 models = some.builds(
     sizes, some.sampled_from(FAMILIES), some.floats(0.05, 30), some.sampled_from(("float16", "float32", ""))
@@ -75,7 +76,7 @@ def test_what_guides_a_picture_is_counted(
     plain = decide_placement(facts, model, family, demand)
     guided = decide_placement(facts, model, family, replace(demand, guides=guides, eyes=eyes))
     assert guided.rung >= plain.rung or not plain.fits
-    if guided.way == plain.way:
+    if guided.way == plain.way and guided.keeps_pages == plain.keeps_pages:
         width = 4 if facts.device == "cpu" else 2
         before, after = ({each.stage: each.device for each in plan.stages} for plan in (plain, guided))
         added = {stage: after[stage] - before[stage] for stage in before}
@@ -114,6 +115,23 @@ def test_every_way_out_fits_and_is_one_the_family_can_make(
         assert decide_placement(facts, model, family, each).fits
         assert each.pixels * each.frames < demand.pixels * demand.frames
         assert each.frames == demand.frames or (family.video is not None and family.video.allows(each.frames))
+
+
+def test_freed_memory_is_kept_only_where_there_is_room_for_it() -> None:
+    """It takes more and never costs a rung: where it does not fit the same way is taken without it."""
+    family, demand = REGISTRY.get("sd15"), Demand(512, 512, swappable=False)
+
+    def planned(limit: int, keeps_pages: bool = True) -> Plan:
+        facts = MachineFacts("cpu", 0, False, keeps_pages=keeps_pages)
+        return decide_placement(facts, sizes(family), family, demand, limit=limit)
+
+    roomy, elsewhere = planned(100 * GB), planned(100 * GB, keeps_pages=False)
+    assert roomy.keeps_pages and not elsewhere.keeps_pages
+    assert roomy.peak > elsewhere.peak
+    exact = planned(roomy.peak)
+    assert exact.keeps_pages and exact.peak == roomy.peak
+    tight = planned(roomy.peak - 1)
+    assert (tight.way, tight.rung, tight.peak) == (roomy.way, roomy.rung, elsewhere.peak) and not tight.keeps_pages
 
 
 def test_the_limit_that_a_person_set_wins() -> None:

@@ -126,6 +126,17 @@ def test_a_grid_encodes_each_text_once(tiny_models: Models, tiny_request: Reques
     assert engine.loads == 1
 
 
+@pytest.mark.parametrize("key", ["sd15", "flux"])
+def test_memory_that_is_kept_changes_no_byte(
+    tiny_models: Models, tiny_request: Requests, context: Contexts, key: str
+) -> None:
+    record, engine = tiny_models[key], ResidentEngine()
+    plans = [replace(roomy(record), keeps_pages=keeps) for keeps in (False, True, False)]
+    made = [make(engine, record, tiny_request(key), context(str(at), plan=plan)) for at, plan in enumerate(plans)]
+    assert made[0] == made[1] == made[2]
+    assert engine.loads == 1, "it is no other way to hold a model"
+
+
 def test_the_stages_tell_what_they_took(tiny_models: Models, tiny_request: Requests, context: Contexts) -> None:
     engine, record = ResidentEngine(), tiny_models["sd15"]
     ctx = context("1", plan=roomy(record))
