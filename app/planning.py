@@ -7,7 +7,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app import machine
@@ -115,6 +115,8 @@ class Planner:
         same = [row for row in self._measured.rows(mark, record.id) if row.rung == plan.rung and row.expected]
         nearest = min(same, key=lambda row: abs(row.pixels - _area(plan.demand)), default=None)
         needed = round(plan.peak * nearest.peak / nearest.expected) if nearest and nearest.peak else plan.peak
+        if not self._seen(mark, record.id, work):
+            work = operations_of(record, replace(plan.demand, share=plan.demand.sure_share))
         seconds = self._seconds(mark, record.id, plan, work)
         measured = nearest is not None and seconds is not None
         return Estimate(plan, needed, plan.budget, seconds or self._first_guess(facts, work), measured)
@@ -181,6 +183,11 @@ class Planner:
         nearest = min(_distance(work, each) for each in rows)
         alike = [each for each in rows if _distance(work, each) <= nearest * ALIKE][-LATEST:]
         return statistics.median(_scaled(each, plan.demand, work) for each in alike)
+
+    def _seen(self, mark: str, model: str, work: float) -> bool:
+        """Whether a job with as much work ran here; before that nobody knows how many steps can really be left out."""
+        rows = (row for row in self._measured.rows(mark, model) if row.work)
+        return not work or any(_distance(work, row) <= ALIKE for row in rows)
 
     def _first_guess(self, facts: MachineFacts, work: float) -> float | None:
         """Before anything was measured with this model: this computer's pace with others, or that of its kind."""

@@ -21,6 +21,7 @@ def demand_of(
     """
     width, height = _largest(request, family)
     together = request.task is Task.TEXT_TO_IMAGE and request.hires is None and family.text.weights
+    step = STEP_COST[request.accelerator]
     return Demand(
         width=width,
         height=height,
@@ -30,7 +31,8 @@ def demand_of(
         steps=request.steps_run,
         count=request.count,
         swappable=not more_files and not used_loras(request) and request.accelerator is Accelerator.NONE,
-        share=work_share(request, family) * STEP_COST[request.accelerator],
+        share=work_share(request, family) * step,
+        sure_share=work_share(request, family, surely=True) * step,
         guides=guides[0],
         eyes=guides[1],
         graphs=_graphs(request, family),

@@ -62,8 +62,9 @@ class Demand:
 
     `guides` are the numbers in what stays beside the model (ControlNets, IP-Adapters, LoRAs, another VAE), `eyes` those
     in a picture encoder, which goes when it has looked; `graphs` are how often an accelerator holds the denoiser once more.
-    `steps` are all steps of one picture, `share` the part of their work that is done; `swappable` is false for a wish whose
-    parts cannot come and go (LoRAs and accelerators are put into a part once and would be lost with it).
+    `steps` are all steps of one picture, `share` the part of their work that is done at best and `sure_share` at worst, where
+    that depends on what the steps give; `swappable` is false for a wish whose parts cannot come and go (LoRAs and accelerators are put
+    into a part once and would be lost with it).
     """
 
     width: int
@@ -75,6 +76,7 @@ class Demand:
     count: int = 1
     swappable: bool = True
     share: float = 1.0
+    sure_share: float = 1.0
     guides: int = 0
     eyes: int = 0
     graphs: int = 0

@@ -12,6 +12,7 @@ from engines.types import GenerationRequest
 # What a step costs that is not a full one, in parts of a full one, by `EngineFamily.cache`. Measured with `easel benchmark`
 # (docs/benchmark.md) for UNets at full size; for transformers the first of some twenty to sixty blocks and what lies around them.
 CACHED_COST: Mapping[str, float] = {"deep": 0.3, "first-block": 0.1}
+LOOKS_AT_CHANGE = "first-block"
 SLACK = 1e-6  # shares are written with few digits: 0.3 of 10 steps is 3 of them
 
 
@@ -55,9 +56,14 @@ def uses(request: GenerationRequest, family: EngineFamily) -> tuple[bool, bool]:
     return wish.reuses and family.cache is not None, wish.shortens_guidance and guided
 
 
-def work_share(request: GenerationRequest, family: EngineFamily) -> float:
-    """The part of the work of all steps that is left with the request's shortcuts; 1 without them."""
+def work_share(request: GenerationRequest, family: EngineFamily, surely: bool = False) -> float:
+    """The part of the work of all steps that is left with the request's shortcuts; 1 without them.
+
+    `surely` counts steps in full that are only left out while little changes, which nobody knows beforehand.
+    """
     reuses, shortens = uses(request, family)
+    if surely and request.shortcuts is not None and request.shortcuts.change < 1 and family.cache == LOOKS_AT_CHANGE:
+        reuses = False
     calls = request.steps_run
     if request.shortcuts is None or not (reuses or shortens):
         return 1.0

@@ -16,10 +16,19 @@ from app import machine
 from app.bootstrap import build_services
 from app.jobs import Succeeded
 from app.measured import Measured, Measurement
+from app.models import ModelStore
 from app.paths import ROOT, Paths
 from app.planning import Planner
 from app.services import Services
-from engines.api import CONTROLNET, GenerationRequest, ResourceError
+from engines.api import (
+    CONTROLNET,
+    Artifact,
+    GenerationRequest,
+    GenerationResult,
+    ResourceError,
+    family,
+    make_tiny_models,
+)
 from tests.engines.identify.headers import fixture, write_safetensors
 
 GB = 10**9
@@ -122,6 +131,28 @@ def test_estimates_learn_from_jobs_of_this_computer(services: Services) -> None:
     for _ in range(10):
         services.planner.estimate(request, record)
     assert (time.process_time() - started) / 10 < 0.05, "an estimate stands beside a form that changes"
+
+
+def test_steps_that_may_be_left_out_are_promised_when_a_job_has_shown_them(tmp_path: Path) -> None:
+    """A draft of a transformer leaves steps out while little changes: until one was made, all of them are expected."""
+    make_tiny_models(tmp_path / "models", [family("flux")])
+    record = next(iter(ModelStore((tmp_path / "models",)).all()))
+    planner = Planner(Measured(tmp_path / "measured.json"))
+    best = wish(model=record.id, steps=12)
+    draft = best.with_(shortcuts={"every": 3, "change": 0.4})
+
+    def learn(request: GenerationRequest, seconds: float) -> None:
+        made = Artifact(0, tmp_path / "a.png", "image/png", 3, 64, 64)
+        plan = planner.plan(request, record)
+        planner.learn(request, record, plan, GenerationResult((made,), {"denoise": seconds}, 0))
+
+    learn(best, 12.0)
+    assert planner.estimate(draft, record).seconds == pytest.approx(12.0)
+    sure = planner.estimate(best.with_(shortcuts={"every": 3, "change": 1.0}), record).seconds
+    assert sure is not None and sure < 8.0, "with no look at changes every third step alone is run in full"
+    learn(draft, 9.0)
+    assert planner.estimate(draft, record).seconds == pytest.approx(9.0)
+    assert planner.estimate(best, record).seconds == pytest.approx(12.0)
 
 
 def test_what_was_measured_is_told_from_what_is_expected(services: Services) -> None:
