@@ -63,8 +63,8 @@ class Demand:
     `guides` are the numbers in what stays beside the model (ControlNets, IP-Adapters, LoRAs, another VAE), `eyes` those
     in a picture encoder, which goes when it has looked; `graphs` are how often an accelerator holds the denoiser once more.
     `steps` are all steps of one picture, `share` the part of their work that is done at best and `sure_share` at worst, where
-    that depends on what the steps give; `swappable` is false for a wish whose parts cannot come and go (LoRAs and accelerators are put
-    into a part once and would be lost with it).
+    that depends on what the steps give; `swappable` is false for a wish whose parts cannot come and go (LoRAs and accelerators
+    are put into a part once and would be lost with it).
     """
 
     width: int
