@@ -16,8 +16,8 @@ CONTEXT = 700_000_000
 # at 512 pixels, where its tensors alone come to 3,072 (measured on two cores with AVX2; with AVX-512 4,604 and 3,157).
 PROCESSOR_EXTRA = 1.42
 # The same where what is freed is kept (`engines.pages`): the gaps are not always of the size that is asked for next. That decoder
-# took 6,600 to 8,700 bytes a pixel at 256 and 5,700 to 7,500 at 512 pixels (eight jobs, two cores with AVX-512). Decoders of
-# videos were not measured.
+# took 6,600 to 9,900 bytes a pixel at 256 and 5,700 to 7,500 at 512 pixels (ten jobs, two cores with AVX-512; giving back
+# first what drawing left made no difference). Decoders of videos were not measured.
 KEPT_EXTRA = 2.28
 # Convolutions repack their weights: the UNet of SD 1.5 took the bytes of its largest tensor once more (measured, 256 pixels).
 REPACKED = 1.0
