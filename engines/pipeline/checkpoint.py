@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,16 @@ def load_checkpoint(path: Path, key: str, image: int, device: str) -> Checkpoint
         log.info("checkpoint is for another picture, this one starts anew")
         return None
     return found
+
+
+def resumed(path: Path, begun: Checkpoint, device: str) -> Checkpoint:
+    """The checkpoint at `path` where it goes on with what `begun` begins; else `begun`. Decoded in tiles as it was begun,
+    unless memory became less."""
+    found = load_checkpoint(path, begun.key, begun.image, device)
+    if found is None:
+        return begun
+    log.info("resume image=%d part=%d calls=%d denoised=%s", found.image, found.part, found.calls, found.denoised)
+    return replace(found, tiled=found.tiled or begun.tiled)
 
 
 def _read(path: Path, device: str) -> Checkpoint:

@@ -7,13 +7,17 @@ so nobody pays for it in advance; whoever meets it waits once more and is told.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from engines.errors import ResourceError
+from engines.interface import RunContext
+from engines.pipeline.loaded import LoadedModel
+from engines.runtime import is_out_of_memory
+from engines.types import Artifact
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +25,39 @@ SHORT = (torch.float16, torch.bfloat16)
 IN_FLOAT32 = "made in float32: in {dtype} it was not a number any more after step {step}"
 DECODED_IN_FLOAT32 = "made in float32: in {dtype} its decoder gave no numbers"
 RESCUED = ("latents-not-finite", "decode-not-finite")
+
+
+def made_or_rescued(
+    model: LoadedModel,
+    ctx: RunContext,
+    make: Callable[[tuple[str, ...]], Artifact],
+    more: Callable[[], Mapping[str, Any]] = dict,
+    forget: Callable[[], None] = lambda: None,
+) -> Artifact:
+    """What `make` makes; where it breaks in 16 bits, once more from its first step with everything in float32.
+
+    `make` is given notes on what was done. `more` gives modules beside the model's parts; `forget` drops what was kept in the
+    other number format. Raises the first error where no rescue is possible or memory is too small for it.
+    """
+    try:
+        return make(())
+    except ResourceError as error:
+        parts = short_parts({**model.parts, **more()})
+        if error.code not in RESCUED or not parts:
+            raise
+        ctx.checkpoint.unlink(missing_ok=True)
+        forget()
+        model.in_float32 = True
+        try:
+            with in_float32(parts):
+                return make((note_of(error, model.placement.dtype),))
+        except Exception as second:
+            if is_out_of_memory(second):
+                raise error from second
+            raise
+        finally:
+            model.in_float32 = False
+            forget()
 
 
 def check_latents(latents: torch.Tensor, step: int) -> None:

@@ -102,9 +102,10 @@ def test_the_latents_are_those_of_diffusers(
     seen: list[torch.Tensor] = []
     engine.load(tiny_models["sd15"], ctx)
     inner: Any = engine._engine
-    decode, inner._decode = inner._decode, lambda latents, *rest: seen.append(latents) or decode(latents, *rest)
+    passes = inner.maker.passes
+    decode, passes.decode = passes.decode, lambda latents, *rest: seen.append(latents) or decode(latents, *rest)
     engine.generate(request, ctx)
-    pipe = inner._pipe
+    pipe = passes.pipe
     loaded = []
     for name in ("sd15", "other"):
         net = ControlNetModel.from_unet(pipe.unet, load_weights_from_unet=False)
@@ -231,9 +232,9 @@ def test_a_network_is_read_once(engine: ResidentEngine, tiny_models: Any, tiny_r
     request = tiny_request("sd15", steps=2, controls=[use("sd15")])
     make(engine, tiny_models["sd15"], request, guided("a"))
     inner: Any = engine._engine
-    loads = inner._guides.nets.loads
+    loads = inner.maker.addons.guides.nets.loads
     make(engine, tiny_models["sd15"], request.with_(seed=9), guided("b"))
-    assert inner._guides.nets.loads == loads
+    assert inner.maker.addons.guides.nets.loads == loads
 
 
 def test_the_record_says_what_was_followed(

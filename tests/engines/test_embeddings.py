@@ -63,7 +63,7 @@ def run(
 
 
 def pipe_of(engine: ResidentEngine):
-    return engine._engine._pipe  # pyright: ignore
+    return engine._engine.maker.passes.pipe  # pyright: ignore
 
 
 @pytest.mark.parametrize("family_id", CLIP_FAMILIES)

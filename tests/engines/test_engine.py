@@ -94,7 +94,7 @@ def test_stop_is_seen_within_a_step_of_every_family(
     token, seen = CancelToken(), []
     ctx = context(token=token, on_progress=seen.append)
     engine.load(tiny_models[family_id], ctx)
-    (denoiser,) = engine._engine._denoisers  # pyright: ignore
+    (denoiser,) = engine._engine.model.denoisers  # pyright: ignore
     calls = []
     hook = denoiser.register_forward_hook(lambda *_: (calls.append(1), token.cancel(), None)[2])
     try:
@@ -273,7 +273,7 @@ def test_latents_that_are_not_numbers_are_an_error_with_the_step(
     engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts
 ) -> None:
     engine.load(tiny_models["sd15"], context())
-    denoiser = engine._engine._parts["unet"]  # pyright: ignore
+    denoiser = engine._engine.model.parts["unet"]  # pyright: ignore
     hook = denoiser.register_forward_hook(lambda _m, _i, out: (out[0] * float("nan"),))
     try:
         with pytest.raises(ResourceError) as caught:
@@ -300,7 +300,7 @@ def test_a_decode_without_memory_is_done_in_tiles_and_says_so(
 ) -> None:
     ctx = context()
     engine.load(tiny_models["sd15"], ctx)
-    vae = engine._engine._parts["vae"]  # pyright: ignore
+    vae = engine._engine.model.parts["vae"]  # pyright: ignore
     failures = iter([torch.OutOfMemoryError("no memory for the test")])
 
     def fail_once(_module: object, _inputs: object) -> None:
@@ -367,7 +367,7 @@ def test_what_of_the_words_is_not_taken_is_said_aloud(
     engine.load(tiny_models[family_id], context())
     inner: Any = engine._engine
     request = tiny_request(family_id, task=TINY[family_id].tasks[0])
-    pipe, family = inner._pipeline(Pass(request, request.seed)), TINY[family_id]
+    pipe, family = inner.maker.passes.pipeline(Pass(request, request.seed)), TINY[family_id]
     (note,) = text_notes(pipe, family, tiny_request(family_id, prompt="a (red:1.3) apple BREAK"))
     assert note.endswith("left out of the prompt: weights, BREAK")
     (note,) = text_notes(pipe, family, tiny_request(family_id, prompt="apple " * 3000))

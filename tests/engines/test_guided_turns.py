@@ -86,7 +86,7 @@ def guided(
 def loads(engine: ResidentEngine) -> tuple[int, int, int]:
     """How often LoRAs, IP-Adapters and ControlNets of the present model were read."""
     inner: Any = engine.current
-    return inner._loras.loads, inner._looks.loads, inner._guides.nets.loads
+    return inner.maker.addons.loras.loads, inner.maker.addons.looks.loads, inner.maker.addons.guides.nets.loads
 
 
 def test_guides_stay_with_a_model_that_stays(guided: Callable[..., bytes]) -> None:

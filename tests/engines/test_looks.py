@@ -112,15 +112,16 @@ def test_the_latents_are_those_of_diffusers(
     seen: list[torch.Tensor] = []
     engine.load(tiny_models["sd15"], ctx)
     inner: Any = engine._engine
-    decode, inner._decode = inner._decode, lambda latents, *rest: seen.append(latents) or decode(latents, *rest)
+    passes = inner.maker.passes
+    decode, passes.decode = passes.decode, lambda latents, *rest: seen.append(latents) or decode(latents, *rest)
     engine.generate(request, ctx)
     eye = files[f"{IP_ENCODER}sd15"]
     encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**_config(load_file(eye), eye)))
     encoder.load_state_dict(load_file(eye), strict=False)
-    inner._looks.use(inner._pipe, request.with_(ip_adapters=()), ctx)  # the model as it was
+    inner.maker.addons.looks.use(passes.pipe, request.with_(ip_adapters=()), ctx)  # the model as it was
     names = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
     theirs = StableDiffusionPipeline(
-        **{name: getattr(inner._pipe, name) for name in names},
+        **{name: getattr(passes.pipe, name) for name in names},
         image_encoder=encoder.eval(),
         safety_checker=None,
         feature_extractor=CLIPImageProcessorPil(),  # pyright: ignore

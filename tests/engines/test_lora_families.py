@@ -82,7 +82,7 @@ def test_a_lora_on_one_part_counts_and_leaves_no_trace(
     plain = run()
     inner: Any = engine._engine
     layout = "kohya" if family_id == "sdxl" else "diffusers"
-    path = lora_for(part, inner._parts[part], tmp_path / "x.safetensors", layout)
+    path = lora_for(part, inner.model.parts[part], tmp_path / "x.safetensors", layout)
     with_it = run(LoraUse(file="x"))
     assert with_it != plain
     assert run(LoraUse(file="x", weight=0.3)) not in (plain, with_it)

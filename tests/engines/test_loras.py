@@ -112,7 +112,7 @@ def test_weights_change_without_loading_and_leave_no_trace(
     files = {"style.v1": file}
     plain = run()
     full = run(LoraUse(file="style.v1"), files=files)
-    stack = engine._engine._loras  # pyright: ignore
+    stack = engine._engine.maker.addons.loras  # pyright: ignore
     loads, model_loads = stack.loads, engine.loads
     half = run(LoraUse(file="style.v1", weight=0.5), files=files)
     words = run(LoraUse(file="style.v1", weight=0, text_weight=1), files=files)

@@ -52,7 +52,7 @@ def picture(record: ModelRecord, ctx: RunContext, loras: Path | None = None) -> 
 
 
 def denoiser_bytes(engine: Any, record: ModelRecord) -> int:
-    part = engine._parts[REGISTRY.get(record.family).denoiser]
+    part = engine.model.parts[REGISTRY.get(record.family).denoiser]
     return sum(each.numel() * each.element_size() for each in part.parameters())
 
 

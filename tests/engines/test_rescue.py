@@ -42,12 +42,12 @@ def load(engine: ResidentEngine, record: ModelRecord, ctx: RunContext, dtype: to
     inner: Any = engine._engine  # pyright: ignore
     for part in modules(inner).values():
         part.to(dtype)
-    inner._placement = replace(inner._placement, dtype=str(dtype).removeprefix("torch."))
+    inner.model.placement = replace(inner.model.placement, dtype=str(dtype).removeprefix("torch."))
     return inner
 
 
 def modules(inner: Any) -> dict[str, torch.nn.Module]:
-    return {name: part for name, part in inner._parts.items() if isinstance(part, torch.nn.Module)}
+    return {name: part for name, part in inner.model.parts.items() if isinstance(part, torch.nn.Module)}
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def test_a_picture_that_breaks_in_16_bits_is_made_in_float32(
 ) -> None:
     inner = load(engine, tiny_models[family_id], context(), torch.bfloat16)
     request = tiny_request(family_id, strength=1.0)
-    with broken(inner._parts[TINY[family_id].denoiser], call=2):
+    with broken(inner.model.parts[TINY[family_id].denoiser], call=2):
         rescued = make(engine, request, context("rescued"))
     (note,) = [each for each in rescued.notes if "float32" in each]
     assert note.startswith("made in float32: in bfloat16 it was not a number any more after step ")
@@ -106,7 +106,7 @@ def test_words_that_break_in_16_bits_are_encoded_in_float32(
     engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts
 ) -> None:
     inner = load(engine, tiny_models["sd15"], context(), torch.float16)
-    with broken(inner._parts["text_encoder"]):
+    with broken(inner.model.parts["text_encoder"]):
         artifact = make(engine, tiny_request("sd15"), context("rescued"))
     assert artifact.notes == ("made in float32: in float16 it was not a number any more after step 1",)
     again = make(engine, tiny_request("sd15"), context("again"))
@@ -118,11 +118,11 @@ def test_float32_gives_the_picture_of_a_float32_model(
 ) -> None:
     """The rescue is no other picture than the one that a machine without 16 bits makes, as far as weights allow."""
     inner = load(engine, tiny_models["sd15"], context(), torch.bfloat16)
-    with broken(inner._parts["unet"], call=3):
+    with broken(inner.model.parts["unet"], call=3):
         rescued = make(engine, tiny_request("sd15"), context("rescued"))
     for part in modules(inner).values():
         part.to(torch.float32)
-    inner._encodings.clear()
+    inner.maker.addons.encodings.clear()
     plain = make(engine, tiny_request("sd15"), context("plain"))
     from PIL import Image
 
@@ -134,11 +134,11 @@ def test_a_decoder_that_breaks_in_16_bits_runs_in_float32(
     engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts
 ) -> None:
     inner = load(engine, tiny_models["sd15"], context(), torch.float16)
-    with broken(inner._parts["vae"].decoder):
+    with broken(inner.model.parts["vae"].decoder):
         artifact = make(engine, tiny_request("sd15"), context("rescued", preview_every=0))
     assert artifact.notes == ("decoded in float32: the first try was not a number",)
     assert read_metadata(artifact.path).record["notes"] == list(artifact.notes)
-    assert inner._parts["vae"].dtype == torch.float16
+    assert inner.model.parts["vae"].dtype == torch.float16
 
 
 @pytest.mark.parametrize(("part", "code"), [("unet", "latents-not-finite"), ("vae", "decode-not-finite")])
@@ -146,7 +146,7 @@ def test_what_float32_does_not_help_is_an_error(
     engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, context: Contexts, part: str, code: str
 ) -> None:
     inner = load(engine, tiny_models["sd15"], context(), torch.float16)
-    broken_one = inner._parts[part]
+    broken_one = inner.model.parts[part]
     ctx = context("broken", preview_every=0, checkpoint_every=0)
     with (
         broken(getattr(broken_one, "decoder", broken_one), call=3 if part == "unet" else 1, always=True),
@@ -164,7 +164,7 @@ def test_a_float32_model_is_not_tried_twice(
 ) -> None:
     ctx = context("run", checkpoint_every=0)
     engine.load(tiny_models["sd15"], ctx)
-    unet = engine._engine._parts["unet"]  # pyright: ignore
+    unet = engine._engine.model.parts["unet"]  # pyright: ignore
     with broken(unet, call=2, always=True) as calls, pytest.raises(ResourceError) as caught:
         make(engine, tiny_request("sd15", steps=9), ctx)
     assert (caught.value.code, caught.value.params["step"]) == ("latents-not-finite", 2)
@@ -188,8 +188,8 @@ def test_no_memory_for_float32_leaves_the_first_error(
         if next(module.parameters()).dtype == torch.float32:
             raise torch.OutOfMemoryError("no memory for the test")
 
-    hook = inner._parts["unet"].register_forward_pre_hook(full)
-    with broken(inner._parts["unet"]), pytest.raises(ResourceError) as caught:
+    hook = inner.model.parts["unet"].register_forward_pre_hook(full)
+    with broken(inner.model.parts["unet"]), pytest.raises(ResourceError) as caught:
         make(engine, tiny_request("sd15"), context("run"))
     hook.remove()
     assert caught.value.code == "latents-not-finite"
@@ -208,14 +208,14 @@ def test_a_decode_without_memory_keeps_the_latents_and_goes_on_later(
 
     # The class, not the one decoder: the walk down loads the model again.
     with pytest.MonkeyPatch.context() as patched, pytest.raises(ResourceError) as caught:
-        patched.setattr(type(inner._parts["vae"].decoder), "forward", full)
+        patched.setattr(type(inner.model.parts["vae"].decoder), "forward", full)
         make(engine, tiny_request("sd15"), ctx)
     assert caught.value.code in ("decode-out-of-memory", "out-of-memory")
     engine.load(tiny_models["sd15"], ctx)
     inner = engine._engine
     kept = load_checkpoint(ctx.checkpoint, *key_of(ctx.checkpoint))
     assert kept is not None and kept.denoised
-    counter = inner._parts["unet"].register_forward_pre_hook(lambda *_: calls.__setitem__(0, calls[0] + 1))
+    counter = inner.model.parts["unet"].register_forward_pre_hook(lambda *_: calls.__setitem__(0, calls[0] + 1))
     later = make(engine, tiny_request("sd15"), ctx)
     counter.remove()
     assert calls == [0], "nothing is drawn again"

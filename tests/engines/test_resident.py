@@ -37,7 +37,7 @@ def make(engine: ResidentEngine, record: ModelRecord, request: GenerationRequest
 @contextmanager
 def encoder_calls(engine: ResidentEngine) -> Iterator[list[str]]:
     """Which text encoders are called while it lasts."""
-    parts: dict[str, Any] = engine._current.engine._parts  # pyright: ignore
+    parts: dict[str, Any] = engine._current.engine.model.parts  # pyright: ignore
     calls: list[str] = []
     hooks = [
         part.register_forward_hook(lambda *_, name=name: calls.append(name))
@@ -108,7 +108,7 @@ def test_a_new_prompt_does_not_encode_the_negative_again(
     engine, record = ResidentEngine(), tiny_models[key]
     wish = {"negative_prompt": "blurred", "guidance": 7.0}
     make(engine, record, tiny_request(key, prompt="a cat", **wish), context("1", plan=roomy(record)))
-    encoders = len([name for name in engine._current.engine._parts if name.startswith("text_encoder")])  # pyright: ignore
+    encoders = len([name for name in engine._current.engine.model.parts if name.startswith("text_encoder")])  # pyright: ignore
     with encoder_calls(engine) as calls:
         make(engine, record, tiny_request(key, prompt="a dog", **wish), context("2", plan=roomy(record)))
     assert len(calls) == encoders, "one call of each encoder: the new prompt's"

@@ -90,7 +90,7 @@ def engine_of(record: ModelRecord, ctx: RunContext) -> DiffusersEngine:
 
 def blocks_of(engine: DiffusersEngine) -> tuple[Any, Any]:
     """A block that is always run, and one that is left out."""
-    denoiser: Any = engine._denoisers[0]
+    denoiser: Any = engine.model.denoisers[0]
     if hasattr(denoiser, "down_blocks"):
         return denoiser.down_blocks[0], denoiser.mid_block.resnets[0]
     lists = [
@@ -156,7 +156,7 @@ def test_without_guidance_in_any_step_it_is_the_picture_without_guidance(
 ) -> None:
     engine = engine_of(tiny_models[key], context("load"))
     request = tiny_request(key, guidance=6.0, negative_prompt="blurred")
-    counting = Counting(engine._denoisers[0])
+    counting = Counting(engine.model.denoisers[0])
     never = engine.generate(request.with_(shortcuts={"guided_from": 1.0}), context("never")).artifacts[0].path
     assert max(counting.end()) == 2, "the pipelines get both halves"
     off = engine.generate(request.with_(guidance=1.0), context("off")).artifacts[0].path
@@ -168,7 +168,7 @@ def test_without_guidance_in_any_step_it_is_the_picture_without_guidance(
 def test_steps_without_guidance_compute_half(tiny_models: Models, tiny_request: Requests, context: Contexts) -> None:
     engine = engine_of(tiny_models["sd15"], context("load"))
     request = tiny_request("sd15", steps=8, sampler="Euler", shortcuts={"guided_from": 0.25, "guided_to": 0.75})
-    counting = Counting(engine._denoisers[0].get_submodule("conv_in"))
+    counting = Counting(engine.model.denoisers[0].get_submodule("conv_in"))
     engine.generate(request, context("run"))
     assert counting.end() == [1, 1, 2, 2, 2, 2, 1, 1]
 
@@ -180,8 +180,8 @@ def test_a_unet_that_is_told_the_guidance_has_no_half_to_leave_out(
 
     engine = engine_of(tiny_models["sd15"], context("load"))
     torch.manual_seed(0)
-    told: Any = UNet2DConditionModel.from_config({**engine._parts["unet"].config, "time_cond_proj_dim": 32})
-    engine._parts["unet"] = told.eval()
+    told: Any = UNet2DConditionModel.from_config({**engine.model.parts["unet"].config, "time_cond_proj_dim": 32})
+    engine.model.parts["unet"] = told.eval()
     request = tiny_request("sd15", steps=4, guidance=6.0, count=2, batch=2)
     full = engine.generate(request, context("full")).artifacts
     wish = engine.generate(request.with_(shortcuts={"guided_to": 0.5}), context("wish")).artifacts

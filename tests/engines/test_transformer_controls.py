@@ -145,10 +145,11 @@ def test_the_latents_are_those_of_diffusers(
     seen: list[torch.Tensor] = []
     engine.load(tiny_models[family_id], ctx)
     inner: Any = engine._engine
-    decode, inner._decode = inner._decode, lambda latents, *rest: seen.append(latents) or decode(latents, *rest)
+    passes = inner.maker.passes
+    decode, passes.decode = passes.decode, lambda latents, *rest: seen.append(latents) or decode(latents, *rest)
     engine.generate(request, ctx)
-    inner._decode = decode
-    pipe = inner._pipe
+    passes.decode = decode
+    pipe = passes.pipe
     loaded = tiny_transformer_net(pipe.transformer, **changes)
     loaded.load_state_dict(load_file(nets[build]))
     module = importlib.import_module(f"diffusers.pipelines.{THEIRS[family_id][0]}")
@@ -252,7 +253,7 @@ def test_a_cached_step_is_guided_once(
     """The same call again, answered from the cache, is the same answer: what a ControlNet adds is not added twice."""
     family_id = key.removesuffix("-double")
     engine.load(tiny_models[family_id], guided("load"))
-    transformer: Any = engine.current._denoisers[0]  # pyright: ignore
+    transformer: Any = engine.current.model.denoisers[0]  # pyright: ignore
     calls: list[dict[str, Any]] = []
     hook = transformer.register_forward_hook(lambda _m, _a, kwargs, _o: calls.append(kwargs), with_kwargs=True)
     request = tiny_request(family_id, steps=2, guidance=1.0, controls=[use(family_id)])

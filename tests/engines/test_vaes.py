@@ -101,10 +101,10 @@ def test_it_is_read_once_and_the_model_never_again(
     save_file(other_vae(tiny_models["sd15"].path), path)
     first = run("v", path)
     inner: Any = engine._engine
-    loads = (inner._vaes.loads, engine.loads)
+    loads = (inner.maker.addons.vaes.loads, engine.loads)
     run()
     assert run("v", path) == first
-    assert (inner._vaes.loads, engine.loads) == loads
+    assert (inner.maker.addons.vaes.loads, engine.loads) == loads
 
 
 @pytest.mark.parametrize("how", ["channels", "missing", "nan", "cut", "gone"])
@@ -174,6 +174,6 @@ def test_a_decoder_is_laid_out_for_the_processor(
 ) -> None:
     engine = ResidentEngine()
     engine.load(tiny_models["sd15"], context("load"))
-    vae = engine.current._parts["vae"]  # pyright: ignore
+    vae = engine.current.model.parts["vae"]  # pyright: ignore
     weights = [each for each in vae.parameters() if each.ndim == 4]
     assert weights and all(each.is_contiguous(memory_format=torch.channels_last) for each in weights)

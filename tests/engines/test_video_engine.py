@@ -90,7 +90,7 @@ class Studio:
 
     @property
     def vae(self) -> Any:
-        return self.engine._engine._parts["vae"]  # pyright: ignore
+        return self.engine._engine.model.parts["vae"]  # pyright: ignore
 
 
 def inputs_in(folder: Path, frames: int = GIVEN_FRAMES) -> dict[str, Path]:
@@ -204,6 +204,16 @@ def test_a_decode_that_died_is_done_again_without_a_step(studio: Studio, key: st
     again = studio.make(request, studio.context(f"{key}-died", on_progress=seen.append))
     assert again.read_bytes() == whole.read_bytes()
     assert Stage.DENOISE not in {progress.stage for progress in seen}
+
+
+def test_each_video_is_made_with_its_own_settled_words(studio: Studio) -> None:
+    words = ("a red ship", "a blue ship")
+    request = studio.request("wan", Task.TEXT_TO_VIDEO, prompt="a {red|blue} ship", count=2)
+    request = request.with_(texts=tuple((each, "") for each in words))
+    ctx = studio.context("settled-words")
+    studio.engine.load(studio.record("wan"), ctx)
+    made = studio.engine.generate(request, ctx).artifacts
+    assert tuple(read_metadata(each.path).request.prompt for each in made) == words  # pyright: ignore
 
 
 def test_stop_in_the_middle_of_a_decode_leaves_a_video_that_plays(studio: Studio) -> None:
@@ -413,13 +423,13 @@ def test_a_decoder_that_breaks_in_16_bits_is_run_in_float32_and_the_file_says_so
     inner = load(studio.engine, studio.record(key), ctx, torch.bfloat16)
     with pytest.raises(Stopped):  # the small previews decode too, and are none of ours
         studio.engine.generate(request, studio.context(f"{key}-nan", on_progress=stop_after(0, Stage.DECODE)))
-    with broken(inner._parts["vae"].decoder):
+    with broken(inner.model.parts["vae"].decoder):
         artifact = studio.engine.generate(request, ctx).artifacts[0]
     note = "decoded in float32: the first try was not a number"
     assert note in artifact.notes
     assert note in read_metadata(artifact.path).record["notes"]
     assert video_facts(artifact.path).frames == request.frames
-    assert inner._parts["vae"].dtype == torch.bfloat16, "the next one is decoded as fast as ever"
+    assert inner.model.parts["vae"].dtype == torch.bfloat16, "the next one is decoded as fast as ever"
     studio.engine.unload()
 
 
@@ -428,7 +438,7 @@ def test_a_video_that_breaks_in_16_bits_is_made_in_float32_and_the_file_says_so(
     request = studio.request(key, Task.TEXT_TO_VIDEO, seed=22)
     ctx = studio.context(f"{key}-nan-whole")
     inner = load(studio.engine, studio.record(key), ctx, torch.bfloat16)
-    with broken(inner._parts[VIDEO[key].denoiser], call=2):
+    with broken(inner.model.parts[VIDEO[key].denoiser], call=2):
         artifact = studio.engine.generate(request, ctx).artifacts[0]
     (note,) = artifact.notes
     assert note.startswith("made in float32: in bfloat16 it was not a number any more after step ")

@@ -29,7 +29,7 @@ def marked(keys: list[str]) -> list[object]:
 def test_deep_blocks_run_in_full_steps_alone(studio: Studio, key: str) -> None:
     request = studio.request(key, Task.TEXT_TO_VIDEO, **WISH)
     studio.engine.load(studio.record(key), studio.context(f"{key}-load"))
-    denoiser = studio.engine.current._parts[VIDEO[key].denoiser]  # pyright: ignore
+    denoiser = studio.engine.current.model.parts[VIDEO[key].denoiser]  # pyright: ignore
     names = ("blocks", "transformer_blocks", "single_transformer_blocks")
     blocks = [block for name in names for block in getattr(denoiser, name, ())]
     shallow, deep = Counting(blocks[0]), Counting(_leaf(blocks[-1]))
@@ -59,7 +59,7 @@ def test_guidance_may_end_between_full_steps(studio: Studio, key: str) -> None:
         key, Task.TEXT_TO_VIDEO, steps=5, guidance=4.0, shortcuts={"every": 4, "change": 1.0, "guided_to": 0.5}
     )
     studio.engine.load(studio.record(key), studio.context(f"{key}-load"))
-    denoiser = studio.engine.current._parts[VIDEO[key].denoiser]  # pyright: ignore
+    denoiser = studio.engine.current.model.parts[VIDEO[key].denoiser]  # pyright: ignore
     counting = Counting(denoiser)
     run(studio, request, f"{key}-ends")
     assert counting.end() == [2] * 5

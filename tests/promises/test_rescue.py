@@ -38,11 +38,11 @@ def change(module):
     def load(self, record, ctx):
         own(self, record, ctx)
         if how == "nan":
-            for each in self._parts.values():
+            for each in self.model.parts.values():
                 if isinstance(each, torch.nn.Module):
                     each.to(torch.bfloat16)
-            self._placement = replace(self._placement, dtype="bfloat16")
-        broken = self._parts[part]
+            self.model.placement = replace(self.model.placement, dtype="bfloat16")
+        broken = self.model.parts[part]
         broken = broken.decoder if part == "vae" else broken
 
         def spoil(one, _inputs, output):

@@ -43,7 +43,7 @@ def planned(services: Services, *axes: str, **wishes: Any) -> Grid:
 
 
 def encoder_of(services: Services) -> Any:
-    return services.orchestrator.dispatcher.lanes[0]._engine._engine._parts["text_encoder"]  # pyright: ignore
+    return services.orchestrator.dispatcher.lanes[0]._engine._engine.model.parts["text_encoder"]  # pyright: ignore
 
 
 def test_a_grid_from_plan_to_sheet(services: Services) -> None:

@@ -44,7 +44,7 @@ def test_each_picture_is_the_one_of_its_own_seed(
     request = tiny_request(family_id, count=3, scheduler="Normal", **fields)
     engine.load(tiny_models[family_id], context("load"))
     calls: list[int] = []
-    denoiser = engine._engine._parts["unet"]  # pyright: ignore
+    denoiser = engine._engine.model.parts["unet"]  # pyright: ignore
     hook = denoiser.register_forward_pre_hook(lambda _m, inputs: calls.append(inputs[0].shape[0]))
     try:
         batched = engine.generate(request.with_(batch=2), context("together")).artifacts

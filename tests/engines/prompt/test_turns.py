@@ -42,14 +42,14 @@ def make(engine: ResidentEngine, tiny_models: Models, tiny_request: Requests, co
 
 
 def parts_of(engine: ResidentEngine) -> dict[str, Any]:
-    return engine._engine._parts  # pyright: ignore
+    return engine._engine.model.parts  # pyright: ignore
 
 
 @pytest.fixture
 def encodings(engine: ResidentEngine, tiny_models: Models, context: Contexts) -> Iterator[list[str]]:
     """Grows by one with every text that the text encoder reads."""
     engine.load(tiny_models["sd15"], context("load"))
-    engine._engine._encodings.clear()  # pyright: ignore
+    engine._engine.maker.addons.encodings.clear()  # pyright: ignore
     read: list[str] = []
     hook = parts_of(engine)["text_encoder"].register_forward_hook(lambda *_: read.append("text"))
     yield read
