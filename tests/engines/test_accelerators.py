@@ -19,7 +19,7 @@ from engines.accelerators import Accelerator, compiler_there, openvino_possible
 from engines.demand import demand_of
 from engines.errors import Cancelled, ResourceError, UserError
 from engines.interface import CancelToken, RunContext
-from engines.pipeline import engine as engine_module
+from engines.pipeline import pass_runner
 from engines.pipeline.accelerate import check_here
 from engines.pipeline.engine import DiffusersEngine
 from engines.placement.expect import expected_stages
@@ -45,13 +45,13 @@ EXACT = 1e-4  # of the latents' deviation
 def latents(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[torch.Tensor]]:
     """What each pass of a pipeline ended with."""
     seen: list[torch.Tensor] = []
-    check = engine_module.check_latents
+    check = pass_runner.check_latents
 
     def looking(found: torch.Tensor, calls: int) -> None:
         seen.append(found.clone())
         check(found, calls)
 
-    monkeypatch.setattr(engine_module, "check_latents", looking)
+    monkeypatch.setattr(pass_runner, "check_latents", looking)
     yield seen
 
 

@@ -27,15 +27,15 @@ ROOT = Path(__file__).resolve().parents[2]
 # Python runs this before anything else in the worker. It lets the named function fail as torch's allocator does, so often.
 FAULTS = """
 import os
-from engines.pipeline import engine, keeping
+from engines.pipeline import keeping, pass_runner
 from engines.pipeline.encode import TextEncodings
 
 words = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"
 places = {
     "load": (keeping, "load_model"),
     "encode": (TextEncodings, "get"),
-    "denoise": (engine, "call_arguments"),
-    "decode": (engine, "decode"),
+    "denoise": (pass_runner, "call_arguments"),
+    "decode": (pass_runner, "decode"),
 }
 owner, name = places[os.environ["FAULT_STAGE"]]
 left = int(os.environ["FAULT_TIMES"])
