@@ -17,8 +17,8 @@ from app.models import ModelStore
 from app.presets import PresetStore
 from app.resolve import Resolved, resolve
 from app.validate_passes import OPTION_TASKS
-from app.wishes import Quality, Shape, grown_size, quality_values, size_for
-from engines.api import EaselError, GenerationRequest, Limits, Task, UserError, family_of, picture_size
+from app.wishes import Quality, Shape, grown_size, quality_values, size_for, trained_shape
+from engines.api import EaselError, EngineFamily, GenerationRequest, Limits, Task, UserError, family_of, picture_size
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,11 @@ class Draft(BaseModel):
         if shape is Shape.OWN:
             rest |= {"width": size[0], "height": size[1]}
         return self.with_(shape=shape, values=rest)
+
+    def with_shape_of(self, found: EngineFamily) -> Self:
+        """A copy for a model of the family `found`: a video takes on the outline that the family was trained on."""
+        plain = self.task.makes_video and self.shape in (Shape.SQUARE, Shape.WIDE)
+        return self.with_(shape=trained_shape(found)) if plain else self
 
     def with_request(self, request: GenerationRequest) -> Self:
         """A copy that asks for exactly this request again: same seed, same everything."""

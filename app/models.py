@@ -14,7 +14,7 @@ from app.library.fill import fillers
 from app.library.hashes import Hasher, Hashes
 from app.library.parts import PartChoice, part_choices
 from app.library.records import ModelProblem, build_records, slug
-from engines.api import Kind, ModelRecord, UserError, detection_mark
+from engines.api import Kind, ModelRecord, Task, UserError, detection_mark, family_of
 
 __all__ = ["ModelFile", "ModelProblem", "ModelStore", "Root", "slug"]
 
@@ -123,6 +123,13 @@ class ModelStore:
         if not records:
             raise UserError("model-none", folders=[str(root) for root in self._roots])
         return next((record for record in records if record.bundled), records[0])
+
+    def able(self, task: Task) -> tuple[ModelRecord, ...]:
+        """The models that can do `task`, the likeliest first: the usual one, the person's own, the bundled ones."""
+        records = self.all()
+        usual = self.default().id if records else ""
+        ranked = sorted(records, key=lambda record: (record.id != usual, record.bundled))
+        return tuple(record for record in ranked if task in family_of(record).tasks)
 
     def rescan(self, on_found: Callable[[int], None] = lambda count: None) -> tuple[ModelRecord, ...]:
         """Look at the folders again; `on_found` hears how many files there are so far."""

@@ -240,20 +240,15 @@ def _of_family(models: ModelStore, preset: Preset) -> ModelRecord:
     """
     wanted = family(preset.family)
     task = preset.task.drawn_as
-    found = [
-        record
-        for record in (models.default(), *models.all())
-        if record.family == wanted.id and task in family_of(record).tasks
-    ]
+    found = [record for record in models.able(task) if record.family == wanted.id]
     if not found:
         raise UserError("model-none-for-preset", preset=preset.title, family=wanted.title, task=str(task))
     return found[0]
 
 
 def _able(models: ModelStore, task: Task) -> ModelRecord:
-    """The usual model, or the first one that can do `task`. Raises `UserError("model-none-for-task")`."""
-    usual = models.default()
-    able = [record for record in (usual, *models.all()) if task in family_of(record).tasks]
+    """The likeliest model that can do `task`. Raises `UserError("model-none-for-task")`."""
+    able = models.able(task)
     if not able:
         able_families = [each.title for each in families() if task in each.tasks]
         raise UserError("model-none-for-task", task=str(task), families=able_families)

@@ -84,6 +84,11 @@ def size_for(
     return _fitted(width, multiple, limits), _fitted(height, multiple, limits)
 
 
+def trained_shape(found: EngineFamily) -> Shape:
+    """The outline that the videos were of which the family was trained on."""
+    return Shape.SQUARE if found.defaults["width"] == found.defaults["height"] else Shape.WIDE
+
+
 def size_like(video: tuple[int, int], usual: tuple[int, int], limits: Limits) -> tuple[int, int]:
     """The size for a video that starts from another: that one's own where the model makes it, else its outline."""
     fits = all(limits.min_side <= side <= limits.max_side and side % limits.side_multiple == 0 for side in video)

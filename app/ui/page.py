@@ -42,6 +42,8 @@ def _generation_tab(page: gr.Blocks, services: Services, words: Words, tab: str,
         with gr.Row(elem_classes="workbench", equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_classes="wish"):
                 form = GenerationForm(services, words, tab, able)
+                if tab == "video" and len(able) < len(tasks):
+                    own_html(_not_yet(words, [task for task in tasks if task not in able]), "video-not-yet")
             with gr.Column(scale=6, min_width=360, elem_classes="result"):
                 mount("stage", tab, "section")
             with gr.Column(scale=1, min_width=132, elem_classes="made"):
@@ -52,6 +54,16 @@ def _generation_tab(page: gr.Blocks, services: Services, words: Words, tab: str,
 def _can_be_done(tasks: tuple[Task, ...], services: Services) -> bool:
     """Whether a model on this computer can do one of the tasks."""
     return any(set(family_of(record).tasks) & set(tasks) for record in services.models.all())
+
+
+def _not_yet(words: Words, tasks: list[Task]) -> str:
+    """Which modes take a model that is not here, and where there is one: a mode that is missing looks like a fault."""
+    missing = ", ".join(words(f"task.{task}") for task in tasks)
+    return (
+        f'<section class="not-yet"><p class="hint">{words("video.not-yet", tasks=missing)}</p>'
+        f'<p><button type="button" class="easel-button" data-command="models-video">{words("video.none.get")}</button></p>'
+        "</section>"
+    )
 
 
 def _nothing_yet(words: Words, tab: str, tasks: tuple[Task, ...]) -> str:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from app import machine
 from app.http.a1111.wishes import styles_of
 from app.http.desk import Desk
-from engines.api import LATENT_FILTERS, PIXEL_FILTERS, SAMPLER_REGISTRY, Kind, ModelRecord, embedding_shape
+from engines.api import LATENT_FILTERS, PIXEL_FILTERS, SAMPLER_REGISTRY, Kind, ModelRecord, embedding_shape, family_of
 
 PLAIN_UPSCALERS = ("None", *PIXEL_FILTERS)
 NOTHING = (
@@ -29,9 +29,9 @@ def router(desk: Desk) -> APIRouter:
     """The routes of this module."""
     found = APIRouter(prefix="/sdapi/v1", tags=["A1111"])
 
-    @found.get("/sd-models", summary="The models")
+    @found.get("/sd-models", summary="The models that draw pictures")
     async def sd_models() -> Found:
-        return await run_in_threadpool(lambda: [_model(desk, each) for each in desk.services.models.all()])
+        return await run_in_threadpool(lambda: [_model(desk, each) for each in _drawing(desk)])
 
     @found.get("/samplers", summary="The samplers")
     async def samplers() -> Found:
@@ -102,6 +102,11 @@ def _refresher(desk: Desk) -> Any:
 def upscaler_models(desk: Desk) -> list[str]:
     """The names of the upscaler models on this computer."""
     return list(dict.fromkeys(each.name for each in desk.services.models.files(Kind.UPSCALER)))
+
+
+def _drawing(desk: Desk) -> list[ModelRecord]:
+    """The models that make pictures: this dialect has no videos."""
+    return [each for each in desk.services.models.all() if family_of(each).video is None]
 
 
 def _model(desk: Desk, record: ModelRecord) -> dict[str, Any]:

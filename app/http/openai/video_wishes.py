@@ -106,10 +106,10 @@ def _given(desk: Desk, sent: Sent, task: Task, source: Path | None) -> dict[str,
 
 
 def _model(desk: Desk, name: Any, task: Task) -> ModelRecord:
-    """The model that is named, else the first that can do it. Raises `UserError("api-not-here")` when none can."""
+    """The model that is named, else the likeliest that can do it. Raises `UserError("api-not-here")` when none can."""
     if isinstance(name, str) and (found := named(desk, name)):
         return desk.services.models.get(found)
-    able = [each for each in desk.services.models.all() if task in family_of(each).tasks]
+    able = desk.services.models.able(task)
     if not able:
         why = (
             "None of the models on this computer makes videos" if task is Task.TEXT_TO_VIDEO else f"The task is {task}"

@@ -13,7 +13,7 @@ from app.ui.form.parts import FormParts
 from app.ui.in_turn import in_turn
 from app.ui.pass_controls import SHOWING, with_option
 from app.wishes import Quality, Shape
-from engines.api import SEED_MAX, Task, parse_lora
+from engines.api import SEED_MAX, Task, family_of, parse_lora
 
 SHAPING = SHOWING | {"sampler", "fps", "frames"}  # controls on which others depend
 
@@ -76,6 +76,7 @@ class FormChanges:
                 draft = draft.with_value("steps", None).with_value("shortcuts", None).with_(quality=Quality(value))
             case _:
                 draft = draft.with_(model=value or "", values={})
+                draft = draft.with_shape_of(family_of(self._kept.resolved(draft).record))
         self._kept.put(draft)
 
     @in_turn

@@ -49,7 +49,10 @@ class KeptDraft:
     def possible(self) -> Draft:
         """The draft; one of another tab's task (the very first one) becomes one of this tab's."""
         draft = self.get()
-        return draft if draft.task in self.tasks else self.put(draft.with_task(self.tasks[0]))
+        if draft.task in self.tasks:
+            return draft
+        begun = draft.with_task(self.tasks[0])
+        return self.put(begun.with_shape_of(family_of(self.resolved(begun).record)))
 
     def resolved(self, draft: Draft) -> Resolved:
         """The draft as a request; a draft that cannot be resolved is shown without what stands in the way."""

@@ -73,7 +73,7 @@ def _changed(desk: Desk, tab: str, data: dict[str, Any]) -> tuple[str, Draft]:
     draft = desk.services.drafts.get(tab)
     match text(data, "action"):
         case "set":
-            return tab, _set(draft, data.get("values"))
+            return tab, _set(desk, draft, data.get("values"))
         case "preset":
             return tab, _with_preset(desk, draft, text(data, "id"))
         case "new":
@@ -84,14 +84,17 @@ def _changed(desk: Desk, tab: str, data: dict[str, Any]) -> tuple[str, Draft]:
             raise UserError("page-message-broken", why=f"there is no action {action}")
 
 
-def _set(draft: Draft, values: object) -> Draft:
+def _set(desk: Desk, draft: Draft, values: object) -> Draft:
     """A fix: fields of the draft or of the request; None gives a field back to preset and model."""
     if not isinstance(values, dict):
         raise UserError("page-message-broken", why="values is missing or is not an object")
     for name, value in values.items():
         own = name in DRAFT_FIELDS
         draft = draft.with_(**{name: "" if value is None else value}) if own else draft.with_value(name, value)
-    return draft.with_(shape=Shape.OWN) if {"width", "height"} & set(values) else draft
+    if {"width", "height"} & set(values):
+        return draft.with_(shape=Shape.OWN)
+    record = next((each for each in desk.services.models.all() if each.id == values.get("model")), None)
+    return draft if record is None else draft.with_shape_of(family_of(record))
 
 
 def _with_preset(desk: Desk, draft: Draft, name: str) -> Draft:
@@ -113,8 +116,10 @@ def _use(desk: Desk, tab: str, draft: Draft, data: dict[str, Any]) -> tuple[str,
     match what:
         case "prompt" | "seed" | "vary" | "settings":
             return _with_words(desk, draft, given.metadata, what)
+        case "input" if tab == "video":
+            return _with_start(desk, given.path)
         case "input":
-            return tab, _with_input(desk, draft, given.path, Task.IMAGE_TO_VIDEO if tab == "video" else None)
+            return tab, _with_input(desk, draft, given.path, None)
         case "inpaint":
             return "image", _with_input(desk, desk.services.drafts.get("image"), given.path, Task.INPAINT)
         case "outpaint":
@@ -128,13 +133,18 @@ def _use(desk: Desk, tab: str, draft: Draft, data: dict[str, Any]) -> tuple[str,
         case "film":
             return "video", _with_film(desk, given.path, Task.VIDEO_TO_VIDEO)
         case "video":
-            _check_can(desk, Task.IMAGE_TO_VIDEO)
-            return "video", _with_input(desk, desk.services.drafts.get("video"), given.path, Task.IMAGE_TO_VIDEO)
+            return _with_start(desk, given.path)
         case "both":
             tab, changed = _with_words(desk, draft, given.metadata, "settings")
             return tab, _with_input(desk, changed.with_value("strength", None), given.path, None)
         case _:
             raise UserError("page-message-broken", why=f"nothing called {what} can be used")
+
+
+def _with_start(desk: Desk, path: Path) -> tuple[str, Draft]:
+    """The picture becomes a video's first. Raises `UserError("model-none-for-task")` when no model here takes one."""
+    _check_can(desk, Task.IMAGE_TO_VIDEO)
+    return "video", _with_input(desk, desk.services.drafts.get("video"), path, Task.IMAGE_TO_VIDEO)
 
 
 def _with_margins(desk: Desk, path: Path) -> Draft:
@@ -179,7 +189,7 @@ def _with_film(desk: Desk, path: Path, task: Task) -> Draft:
 
 def _check_can(desk: Desk, task: Task) -> None:
     """Raises `UserError("model-none-for-task")` when no model here does what the button says."""
-    if not any(task in family_of(record).tasks for record in desk.services.models.all()):
+    if not desk.services.models.able(task):
         able = [each.title for each in families() if task in each.tasks]
         raise UserError("model-none-for-task", task=str(task), families=able)
 
