@@ -114,7 +114,7 @@ class VideoEngine(ModelEngine[VideoMaker]):
 def _stopping(vae: torch.nn.Module, ctx: RunContext) -> Iterator[None]:
     """While the block runs, Stop is looked for before each block of the decoder."""
     lists = (module for module in vae.modules() if isinstance(module, torch.nn.ModuleList))
-    blocks = (block for each in lists for block in each)
+    blocks = (block for each in lists for block in each if block is not None)  # None: a block that is left out
     hooks = [block.register_forward_pre_hook(lambda *_: ctx.check_cancelled()) for block in blocks]
     try:
         yield

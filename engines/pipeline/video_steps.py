@@ -110,7 +110,7 @@ class VideoSteps:
             yield part
             for module in part.modules():
                 if isinstance(module, torch.nn.ModuleList):
-                    # A list may hold None where a model leaves a block out: motion adapters without one in the middle.
+                    # A list holds None where a model leaves a block out: a decoder without attention in its middle.
                     yield from (block for block in module if not isinstance(block, torch.nn.ModuleList | None))
 
     def _begin(self) -> None:

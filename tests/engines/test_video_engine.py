@@ -350,18 +350,18 @@ def test_windows_over_time_meet_without_a_gap(studio: Studio) -> None:
     assert video_decode.WINDOW > video_decode.STRIDE
 
 
-def test_a_motion_adapter_may_leave_the_middle_block_out(studio: Studio) -> None:
-    """As published ones do: diffusers keeps None in its place, in a list of blocks."""
+def test_a_decoder_without_attention_is_one_too(studio: Studio) -> None:
+    """Diffusers keeps None in its place, in a list of blocks."""
     from engines.tiny import make_tiny_model
 
     family = VIDEO["animatediff"]
-    part = family.tiny.parts["motion_adapter"]
-    without = replace(part, config={**part.config, "use_motion_mid_block": False})
-    made = replace(family, tiny=replace(family.tiny, parts={**family.tiny.parts, "motion_adapter": without}))
-    record = tiny_record(made, make_tiny_model(made, studio.folder / "no-middle"))
+    part = family.tiny.parts["vae"]
+    without = replace(part, config={**part.config, "mid_block_add_attention": False})
+    made = replace(family, tiny=replace(family.tiny, parts={**family.tiny.parts, "vae": without}))
+    record = tiny_record(made, make_tiny_model(made, studio.folder / "no-attention"))
     request = studio.request("animatediff", Task.TEXT_TO_VIDEO)
-    studio.engine.load(record, studio.context("no-middle"))
-    path = studio.engine.generate(request, studio.context("no-middle")).artifacts[-1].path
+    studio.engine.load(record, studio.context("no-attention"))
+    path = studio.engine.generate(request, studio.context("no-attention")).artifacts[-1].path
     assert video_facts(path).frames == request.frames
 
 
