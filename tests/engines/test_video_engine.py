@@ -358,7 +358,8 @@ def test_a_decoder_without_attention_is_one_too(studio: Studio) -> None:
     part = family.tiny.parts["vae"]
     without = replace(part, config={**part.config, "mid_block_add_attention": False})
     made = replace(family, tiny=replace(family.tiny, parts={**family.tiny.parts, "vae": without}))
-    record = tiny_record(made, make_tiny_model(made, studio.folder / "no-attention"))
+    plain = tiny_record(made, make_tiny_model(made, studio.folder / "no-attention"))
+    record = replace(plain, id="no-attention", fingerprint="no-attention")  # not held in place of the usual one
     request = studio.request("animatediff", Task.TEXT_TO_VIDEO)
     studio.engine.load(record, studio.context("no-attention"))
     path = studio.engine.generate(request, studio.context("no-attention")).artifacts[-1].path
