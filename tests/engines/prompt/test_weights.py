@@ -104,7 +104,7 @@ def test_an_escaped_text_is_the_text(text: str) -> None:
 
 
 def test_a_very_long_or_deep_prompt_takes_no_time_to_speak_of() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     parse_weights("(a" * 20_000)
     parse_weights("(a:1.1)" * 20_000)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
