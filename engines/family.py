@@ -155,12 +155,15 @@ class MemoryFigures:
     `denoiser_bytes_per_pixel` of one pass of the denoiser, for the pixels of all frames; both at 2 bytes a value. They were
     counted by running the full-size configurations without data (`python -m tests.measure_activations`). `pixels_per_token` are
     the pixels, of all frames, for which the denoiser multiplies all of its weights once: what a step costs follows from it.
+    `decoder_width` are the channels that the counted decoder has at the size of the picture, where models of the family may
+    bring a narrower one (`AutoencoderKL`, whose peak is three tensors of that width); else 0.
     """
 
     parameters: float
     activation_bytes_per_pixel: int
     denoiser_bytes_per_pixel: int = 500
     pixels_per_token: int = 256
+    decoder_width: int = 0
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,16 @@ class PartSize:
 
 @dataclass(frozen=True)
 class ModelSizes:
-    """A model's parts that have weights, by name; which of them draw, which decode, all others read words or pictures."""
+    """A model's parts that have weights, by name; which of them draw, which decode, all others read words or pictures.
+
+    `decoder_width` are the channels that an image decoder has at the size of the picture; 0 when the headers do not say.
+    """
 
     parts: Mapping[str, PartSize]
     denoisers: tuple[str, ...]
     decoders: tuple[str, ...] = ("vae",)
     mappable: bool = False  # whether every tensor can be used where it lies in its file
+    decoder_width: int = 0
 
     def group(self, name: str) -> tuple[str, ...]:
         """Names of the "denoisers", the "decoders" or the "encoders" (everything else)."""

@@ -115,7 +115,11 @@ FAMILY = EngineFamily(
     latent=LatentFormat(channels=4, scale=8),
     accelerators=frozenset({Accelerator.OPENVINO}),  # its class names no repeated blocks
     memory=MemoryFigures(
-        parameters=1.5, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=261, pixels_per_token=560
+        parameters=1.5,
+        activation_bytes_per_pixel=1_536,
+        decoder_width=256,
+        denoiser_bytes_per_pixel=261,
+        pixels_per_token=560,
     ),
     tiny=TINY,
     denoiser="unet",

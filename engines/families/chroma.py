@@ -86,7 +86,11 @@ FAMILY = EngineFamily(
     parts=("transformer", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=16, scale=8, layout="packed"),
     memory=MemoryFigures(
-        parameters=13.7, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=446, pixels_per_token=256
+        parameters=13.7,
+        activation_bytes_per_pixel=1_536,
+        decoder_width=256,
+        denoiser_bytes_per_pixel=446,
+        pixels_per_token=256,
     ),
     tiny=TINY,
     denoiser="transformer",

@@ -161,7 +161,11 @@ FAMILY = EngineFamily(
     ),
     latent=LatentFormat(channels=16, scale=8, layout="packed"),
     memory=MemoryFigures(
-        parameters=16.9, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=468, pixels_per_token=256
+        parameters=16.9,
+        activation_bytes_per_pixel=1_536,
+        decoder_width=256,
+        denoiser_bytes_per_pixel=468,
+        pixels_per_token=256,
     ),
     tiny=_tiny("FluxPipeline"),
     denoiser="transformer",

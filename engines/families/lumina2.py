@@ -88,7 +88,11 @@ FAMILY = EngineFamily(
     latent=LatentFormat(channels=16, scale=8),
     accelerators=frozenset(),  # complex numbers, which OpenVINO cannot read; no class of repeated blocks
     memory=MemoryFigures(
-        parameters=5.3, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=300, pixels_per_token=256
+        parameters=5.3,
+        activation_bytes_per_pixel=1_536,
+        decoder_width=256,
+        denoiser_bytes_per_pixel=300,
+        pixels_per_token=256,
     ),
     tiny=TINY,
     denoiser="transformer",

@@ -143,7 +143,11 @@ FAMILY = EngineFamily(
     parts=("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
     memory=MemoryFigures(
-        parameters=1.29, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=261, pixels_per_token=560
+        parameters=1.29,
+        activation_bytes_per_pixel=1_536,
+        decoder_width=256,
+        denoiser_bytes_per_pixel=261,
+        pixels_per_token=560,
     ),
     tiny=_tiny(4),
     denoiser="unet",

@@ -144,7 +144,11 @@ FAMILY = EngineFamily(
     latent=LatentFormat(channels=16, scale=8),
     accelerators=frozenset({Accelerator.OPENVINO}),  # its class names no repeated blocks
     memory=MemoryFigures(
-        parameters=8.1, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=174, pixels_per_token=256
+        parameters=8.1,
+        activation_bytes_per_pixel=1_536,
+        decoder_width=256,
+        denoiser_bytes_per_pixel=174,
+        pixels_per_token=256,
     ),
     tiny=TINY,
     denoiser="transformer",

@@ -193,7 +193,11 @@ FAMILY = EngineFamily(
     parts=("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler"),
     latent=LatentFormat(channels=4, scale=8),
     memory=MemoryFigures(
-        parameters=3.47, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=158, pixels_per_token=1120
+        parameters=3.47,
+        activation_bytes_per_pixel=1_536,
+        decoder_width=256,
+        denoiser_bytes_per_pixel=158,
+        pixels_per_token=1120,
     ),
     tiny=TINY,
     denoiser="unet",

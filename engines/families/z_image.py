@@ -103,7 +103,11 @@ FAMILY = EngineFamily(
     latent=LatentFormat(channels=16, scale=8),
     accelerators=frozenset({Accelerator.COMPILE}),  # OpenVINO cannot read the complex numbers of its positions
     memory=MemoryFigures(
-        parameters=10.3, activation_bytes_per_pixel=1_536, denoiser_bytes_per_pixel=400, pixels_per_token=256
+        parameters=10.3,
+        activation_bytes_per_pixel=1_536,
+        decoder_width=256,
+        denoiser_bytes_per_pixel=400,
+        pixels_per_token=256,
     ),
     tiny=TINY,
     denoiser="transformer",

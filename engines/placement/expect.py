@@ -47,7 +47,7 @@ def expected_stages(
     passes = demand.passes * way.batch
     drawing = figures.denoiser_bytes_per_pixel * demand.pixels * demand.frames * passes * itemsize * extra
     looser = KEPT_EXTRA if keeps_pages else extra
-    decoding = figures.activation_bytes_per_pixel * decoded_pixels(demand, video, way.tiled) * itemsize * looser
+    decoding = _decoder_bytes(sizes, figures) * decoded_pixels(demand, video, way.tiled) * itemsize * looser
     decoding += demand.pixels * PICTURE_BYTES * _frames_held(demand, video, way.tiled)
     repacked = 0 if card else REPACKED * max((part.largest for part in sizes.parts.values()), default=0) * BYTES[dtype]
     work = {Stage.LOAD: 0.0, Stage.ENCODE: 0.0, Stage.DENOISE: drawing + repacked, Stage.DECODE: decoding}
@@ -59,6 +59,12 @@ def expected_stages(
         StagePeak(str(stage), round(base + held.on_device(stage) + bytes_), held.in_main_memory() if card else 0)
         for stage, bytes_ in work.items()
     )
+
+
+def _decoder_bytes(sizes: ModelSizes, figures: MemoryFigures) -> float:
+    """A decoder that is narrower or wider than the counted one has as much less or more alive for each pixel."""
+    known = sizes.decoder_width and figures.decoder_width
+    return figures.activation_bytes_per_pixel * (sizes.decoder_width / figures.decoder_width if known else 1)
 
 
 def decoded_pixels(demand: Demand, video: VideoRules | None, tiled: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engines.family import EngineFamily
-from engines.part_sizes import part_sizes
+from engines.part_sizes import decoder_width, part_sizes
 from engines.placement import Demand, Keep, MachineFacts, ModelSizes, PartSize, Plan, decide_placement, ways_out
-from engines.records import ModelRecord
+from engines.records import ModelRecord, TensorInfo
 from engines.registry import REGISTRY
 
 GB = 10**9
@@ -183,3 +184,23 @@ def test_sizes_are_those_of_the_files(tiny_models: dict[str, ModelRecord], key: 
     assert "vae" in found.group("decoders")
     assert all(name.startswith(("text_encoder", "image_encoder")) for name in found.group("encoders"))
     assert found.parts["vae"].stored == "float32"
+
+
+def test_a_narrow_decoder_is_expected_to_take_less(tiny_models: dict[str, ModelRecord]) -> None:
+    """From the headers of a folder and of a checkpoint, whose levels are named the other way round."""
+    record = tiny_models["sd15"]
+    family = REGISTRY.of(record)
+    found = part_sizes(record, family)
+    config = json.loads((Path(record.path) / "vae" / "config.json").read_text(encoding="utf-8"))
+    assert found.decoder_width == config["block_out_channels"][1 if len(config["block_out_channels"]) > 1 else 0]
+    levels = {
+        f"first_stage_model.decoder.up.{level}.block.0.conv1.weight": width for level, width in enumerate((256, 512))
+    }
+    assert decoder_width({name: TensorInfo("F16", (128, width, 3, 3)) for name, width in levels.items()}) == 256
+    assert decoder_width({"decoder.conv_out.weight": TensorInfo("F16", (3, 128, 3, 3))}) == 0
+    facts, demand = MachineFacts("cpu", 64 * GB, False), Demand(512, 512)
+    peaks = {
+        width: decide_placement(facts, replace(found, decoder_width=width), family, demand).peak
+        for width in (0, 64, 256)
+    }
+    assert peaks[64] < peaks[256] == peaks[0]
