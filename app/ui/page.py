@@ -10,7 +10,7 @@ from app.ui.html import mount, own_html
 from app.ui.settings_tab import SettingsTab
 from app.ui.views import IMAGE_TASKS, VIDEO_TASKS
 from app.ui.words import Words
-from engines.api import Task, families, family_of
+from engines.api import Task, families
 
 
 def build_page(services: Services, words: Words) -> gr.Blocks:
@@ -35,10 +35,10 @@ def _skip_link(words: Words) -> None:
 
 def _generation_tab(page: gr.Blocks, services: Services, words: Words, tab: str, tasks: tuple[Task, ...]) -> None:
     with gr.Tab(words(f"tab.{tab}"), id=tab, elem_id=f"tab-{tab}"):
-        if not _can_be_done(tasks, services):
+        able = tuple(task for task in tasks if services.models.able(task))  # no mode that no model here can do
+        if not able:
             own_html(_nothing_yet(words, tab, tasks))
             return
-        able = tuple(task for task in tasks if _can_be_done((task,), services))  # no mode that no model here can do
         with gr.Row(elem_classes="workbench", equal_height=False):
             with gr.Column(scale=4, min_width=320, elem_classes="wish"):
                 form = GenerationForm(services, words, tab, able)
@@ -49,11 +49,6 @@ def _generation_tab(page: gr.Blocks, services: Services, words: Words, tab: str,
             with gr.Column(scale=1, min_width=132, elem_classes="made"):
                 mount("strip", tab, "section")
         form.wire(page)
-
-
-def _can_be_done(tasks: tuple[Task, ...], services: Services) -> bool:
-    """Whether a model on this computer can do one of the tasks."""
-    return any(set(family_of(record).tasks) & set(tasks) for record in services.models.all())
 
 
 def _not_yet(words: Words, tasks: list[Task]) -> str:
