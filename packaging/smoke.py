@@ -1,6 +1,6 @@
 """Try a finished bundle as a person would: `packaging/smoke dist/cpu/easel [--screenshot FILE] [--root FOLDER --user NAME]`.
 
-Help, doctor, self-test, a picture twice, the debug report, portable mode, and the window opened and closed on a screen
+Help, doctor, self-test, a picture twice, a clip, the debug report, portable mode, and the window opened and closed on a screen
 without a viewer. With `--root` the program is run inside that root folder, where there is no Python: BUNDLE is then the path
 of the program in there. Standard library only; each step says how long it took, the first that fails ends it.
 """
@@ -31,6 +31,7 @@ PATIENCE = 600  # seconds for one command; a self-test takes half a minute, many
 PAGE_PATIENCE = 90
 USABLE = "page usable"
 PNG = b"\x89PNG\r\n\x1a\n"
+MATROSKA = b"\x1a\x45\xdf\xa3"
 
 
 class Failed(Exception):
@@ -115,6 +116,7 @@ def steps(bundle: Bundle, arguments: argparse.Namespace) -> Iterator[tuple[str, 
     if arguments.root is None:
         yield "portable", lambda: portable(bundle)
     yield "picture", lambda: picture(bundle)
+    yield "clip", lambda: clip(bundle)
     if not arguments.no_self_test:
         yield "self-test", lambda: self_test(bundle)
     if not arguments.no_window:
@@ -154,6 +156,17 @@ def picture(bundle: Bundle) -> str:
     if not made[0].startswith(PNG) or made[0] != made[1]:
         raise Failed("the two pictures are not the same PNG file")
     return f"{len(made[0])} bytes, twice the same"
+
+
+def clip(bundle: Bundle) -> str:
+    """The starter model for videos makes a clip."""
+    file = bundle.home / "clip.webm"
+    words = ("a fox jumping", "--task", "text-to-video", "--seed", "3", "--set", "steps=2")
+    bundle.run("generate", *words, "--out", bundle.inside(file))
+    made = file.read_bytes()
+    if not made.startswith(MATROSKA):
+        raise Failed("the clip is not a WebM file")
+    return f"{len(made)} bytes"
 
 
 def self_test(bundle: Bundle) -> str:

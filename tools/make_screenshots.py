@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "resources" / "screenshots"
 SIZE = {"width": 1280, "height": 860}
 PROMPTS = ("a castle", "an owl", "a red apple", "a fox")
+CLIPS = ("a red heart growing", "a fox jumping")
 TABS = ("image", "video", "models", "presets", "history", "settings")
 WAIT = 120_000  # milliseconds
 
@@ -75,11 +76,9 @@ def _take(browser: Any, address: str) -> None:
     page.goto(address)
     _ready(page)
     _save(page, "first-start-light")
-    for number, prompt in enumerate(PROMPTS, 1):
-        page.fill("#image-prompt textarea", prompt)
-        page.keyboard.press("Control+Enter")
-        page.wait_for_function(f"document.querySelectorAll('.strip .thumbnail').length >= {number}")
-        page.wait_for_function("!document.body.classList.contains('busy')")
+    _make(page, "image", PROMPTS)
+    page.click("#tab-video-button")
+    _make(page, "video", CLIPS)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.reload()
@@ -88,6 +87,15 @@ def _take(browser: Any, address: str) -> None:
             page.click(f"#tab-{tab}-button")
             page.wait_for_timeout(1200)
             _save(page, f"{tab}-{scheme}")
+
+
+def _make(page: Any, tab: str, prompts: tuple[str, ...]) -> None:
+    made = page.locator(f"#tab-{tab} .strip .thumbnail")
+    for number, prompt in enumerate(prompts, 1):
+        page.fill(f"#{tab}-prompt textarea", prompt)
+        page.keyboard.press("Control+Enter")
+        made.nth(number - 1).wait_for()
+        page.wait_for_function("!document.body.classList.contains('busy')")
 
 
 def _ready(page: Any) -> None:

@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -51,7 +51,11 @@ def trained() -> tuple[str, ...]:
 
 @cache
 def _references() -> np.ndarray:
-    """Float array (subjects, SMALL, SMALL, 3), 0 to 1."""
+    return references_of(lambda tile: tile)
+
+
+def references_of(seen: Callable[[Image.Image], Image.Image]) -> np.ndarray:
+    """The pictures of the subjects as `seen` gives them, small: float array (subjects, SMALL, SMALL, 3), 0 to 1."""
     layout = json.loads(SUBJECTS.read_text(encoding="utf-8"))
     side, columns = layout["side"], layout["columns"]
     with Image.open(SUBJECTS.with_suffix(".webp")) as sheet:
@@ -59,16 +63,17 @@ def _references() -> np.ndarray:
             sheet.crop((x * side, y * side, (x + 1) * side, (y + 1) * side))
             for y, x in (divmod(index, columns) for index in range(len(subjects())))
         ]
-    return np.stack([_small(tile) for tile in tiles])
+    return np.stack([small(seen(tile.convert("RGB"))) for tile in tiles])
 
 
-def _small(picture: Image.Image) -> np.ndarray:
+def small(picture: Image.Image) -> np.ndarray:
+    """The picture as it is compared: float array (SMALL, SMALL, 3), 0 to 1."""
     return np.asarray(picture.convert("RGB").resize((SMALL, SMALL), Image.Resampling.BOX), np.float32) / 255
 
 
 def nearest(picture: Image.Image) -> list[str]:
     """The subjects by their likeness to the picture, the nearest first; a mirrored picture is as good."""
-    own = _small(picture)
+    own = small(picture)
     apart = [((_references() - each) ** 2).mean((1, 2, 3)) for each in (own, own[:, ::-1])]
     return [subjects()[index] for index in np.argsort(np.minimum(*apart))]
 

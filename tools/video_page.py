@@ -7,9 +7,10 @@ from typing import Any
 TEXT = """# Videos
 
 Text to video, picture to video, film to film, and films made longer: in the Video tab, with `easel generate --task
-…`, and over the API. Easel brings no model for videos; the catalogue has one or more of each family. **What was tried
-so far are tiny models of every family, with random weights and the families' real parts, on a processor.** Full-size
-models, their speed and their memory on a card were not tried; where a page speaks of gigabytes, they are computed.
+…`, and over the API. A tiny model for clips of two seconds comes along ([what it makes](../resources/starter/video/README.md)),
+so that the tab works at once; the catalogue has one or more of each family. **Beside it, what was tried so far are tiny
+models of every family, with random weights and the families' real parts, on a processor.** Full-size models, their speed
+and their memory on a card were not tried; where a page speaks of gigabytes, they are computed.
 
 ## What each family does
 
@@ -63,7 +64,6 @@ small meanwhile it goes on in tiles, and the file says so. How a video was made 
 - **Larger frames.** Enlarging frame by frame with an upscaler's file, as Easel does for pictures, would be possible and
   was not built: frames that know nothing of one another flicker. A single one can be enlarged: Last frame to Image,
   then Enlarge.
-- **A starter model for videos.** None that is small enough to bring is worth showing yet.
 - **Control videos, camera paths, animated faces** (VACE, Fun-Control, Animate): not before their plain relatives were
   tried at full size.
 """

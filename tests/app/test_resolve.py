@@ -108,7 +108,7 @@ def test_pictures_say_what_is_meant() -> None:
         ({"scheduler": "Karas"}, "scheduler-unknown", "Karras"),
         ({"model": "startr"}, "model-unknown", "starter"),
         ({"stepz": 3}, "field-unknown", "steps"),
-        ({"task": "text-to-video"}, "model-none-for-task", "text-to-video"),
+        ({"task": "image-to-video"}, "model-none-for-task", "image-to-video"),
         ({"task": "nonsense"}, "value-invalid", "text-to-image"),
         ({"task": "image-to-image"}, "init-image-needed", "image-to-image"),
         ({"init_image": "no-such.png"}, "init-image-missing", "no-such.png"),
