@@ -9,11 +9,18 @@ import { problem, toast, copyText } from "./notice.js";
 export const isVideo = (file) => file.media.startsWith("video/");
 
 export function picture(file, text) {
-  if (isVideo(file)) return h("video", { src: file.url, controls: true, loop: true, "aria-label": text });
+  if (isVideo(file)) return film(file, text);
   return h("img", { src: file.url, alt: text, width: file.width, height: file.height, class: small(file) });
 }
 
-// A picture of few pixels is shown larger than it is, but not over the whole window.
+// A small one runs at once, unless the person wants things to be still: it is over before its button is found.
+function film(file, text) {
+  const video = h("video", { src: file.url, controls: true, loop: true, "aria-label": text, class: small(file) });
+  video.muted = video.autoplay = Boolean(small(file)) && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  return video;
+}
+
+// What has few pixels is shown larger than it is, but not over the whole window.
 const small = (file) => (Math.max(file.width, file.height) <= 128 ? "small" : null);
 
 const attempt = (tab, run) => async () => {

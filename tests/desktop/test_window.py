@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.models import ModelStore
 from app.paths import ROOT, STARTER
 from tests.desktop.conftest import WAIT, OpenWindow
 
@@ -87,10 +88,12 @@ def test_a_model_is_imported_through_the_window_s_own_dialog(
     open_window.page(press % "Choose a file")
     open_window.wait(lambda: asked)
     assert "*.safetensors" in asked[0]
-    assert open_window.page("document.querySelectorAll('.model-list .model').length") == 1
+    rows = "document.querySelectorAll('.model-list .model').length"
+    bundled = open_window.page(rows)
+    assert bundled == len(ModelStore((STARTER,)).all())
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_args, **_named: str(STARTER / "image"))
     open_window.page(press % "Choose a folder")
-    open_window.until("document.querySelectorAll('.model-list .model').length === 2")
+    open_window.until(f"{rows} === {bundled + 1}")
     assert list((open_window.home / "data" / "models").rglob("model_index.json"))
 
 

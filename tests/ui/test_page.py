@@ -514,3 +514,17 @@ def test_the_first_picture_needs_no_mouse(screen: Screen) -> None:
     before = screen.made()
     page.keyboard.press("Control+Enter")
     screen.wait_for_pictures(before + 1)
+
+
+def test_a_first_clip_takes_two_clicks_and_runs_at_once(screen: Screen, easel: Easel) -> None:
+    screen.tab("video")
+    page = screen.page
+    page.get_by_role("button", name="a fox jumping").click()
+    expect(page.locator("#video-prompt textarea")).to_have_value("a fox jumping")
+    page.click("#video-generate")
+    video = page.locator("#tab-video .stage video")
+    video.wait_for()
+    page.wait_for_function("document.querySelector('#tab-video .stage video').currentTime > 0")
+    shown = video.bounding_box()
+    assert shown is not None and shown["width"] > 300, "64 pixels would be too few to see anything in"
+    assert video.evaluate("video => [video.videoWidth, video.muted, video.loop]") == [64, True, True]
