@@ -165,6 +165,8 @@ class ResidentEngine:
 
     def _loaded(self, record: ModelRecord, ctx: RunContext) -> _Loaded:
         assert ctx.plan is not None
+        if self.loads:  # a model that fills what another one left free in here would seem to take nothing
+            give_back()
         before, started = held_memory(), time.perf_counter()
         begin_peak()
         with collector_paused():
@@ -268,5 +270,6 @@ def give_back() -> None:
     import torch
 
     gc.collect()
+    give_pages_back()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
