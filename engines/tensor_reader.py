@@ -1,4 +1,4 @@
-"""Tensors out of files into their own places: in pieces that stay in the processor's cache, converted on the way.
+"""Tensors out of files into their places: in pieces that stay in the processor's cache, converted on the way.
 
 Most of the time goes into memory that nobody had before: the system makes it page by page. See `engines.pages`.
 """
@@ -13,7 +13,8 @@ from typing import Any, Self
 
 import torch
 
-from engines.pages import make_pages
+from engines.layout import ALIGNMENT
+from engines.pages import LARGE, PageMaker, make_pages
 
 PIECE = 1 << 19  # bytes of a file at a time; of 128 kB, 512 kB and 4 MB the quickest (measured, 1 MB of cache a core)
 
@@ -28,10 +29,31 @@ class Stored:
     shape: tuple[int, ...]
 
 
-class TensorReader:
-    """Reads tensors, best in the order in which they lie in their files. A context manager that closes the last file."""
+@dataclass(frozen=True)
+class Wanted:
+    """A tensor of a file, and how it is to be in memory. `layout` is for tensors with four sides; others lie as in the file."""
 
-    def __init__(self) -> None:
+    stored: Stored
+    dtype: torch.dtype
+    layout: torch.memory_format = torch.contiguous_format
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in memory, with what is left free so that the next one lies well."""
+        return -(-prod(self.stored.shape) * self.dtype.itemsize // ALIGNMENT) * ALIGNMENT
+
+
+class TensorReader:
+    """Reads tensors, best in the order in which they lie in their files. A context manager that closes the last file.
+
+    With a `room` of so many bytes all of them lie in one piece of memory, which comes quicker, and goes when the last one
+    goes. Without it each has a place of its own: for tensors that are brought elsewhere one by one.
+    """
+
+    def __init__(self, room: int = 0) -> None:
+        self._memory = _aligned(room) if room else None
+        self._taken = 0
+        self._make_pages = make_pages if self._memory is None else PageMaker(self._memory).make
         self._piece = torch.empty(PIECE, dtype=torch.uint8)
         self._whole = torch.empty(0, dtype=torch.uint8)
         self._file: FileIO | None = None
@@ -43,22 +65,30 @@ class TensorReader:
         if self._file is not None:
             self._file.close()
 
-    def read(self, stored: Stored, dtype: torch.dtype, layout: torch.memory_format) -> torch.Tensor:
-        """The tensor on the processor. Raises `ValueError` when the file ends before it does.
-
-        `layout` is for tensors with four sides; all others lie as they do in the file.
-        """
-        file = self._at(stored)
-        if layout is not torch.contiguous_format and len(stored.shape) == 4:
+    def read(self, wanted: Wanted) -> torch.Tensor:
+        """The tensor on the processor. Raises `ValueError` when the file ends before it does."""
+        stored = wanted.stored
+        file, target = self._at(stored), self._place(wanted)
+        if len(stored.shape) == 4 and wanted.layout is torch.channels_last:
             plain = self._room(stored)
             fill(file, plain)
-            return plain.to(dtype=dtype, memory_format=layout, copy=True)  # pyright: ignore
-        target = torch.empty(stored.shape, dtype=dtype)
-        if dtype == stored.dtype:
-            _straight(file, target)
+            self._make_pages(target)
+            count, channels, height, width = stored.shape
+            return target.view(count, height, width, channels).permute(0, 3, 1, 2).copy_(plain)
+        if wanted.dtype == stored.dtype:
+            self._straight(file, target)
         else:
             self._convert(file, target, stored.dtype)
-        return target
+        return target.view(stored.shape)
+
+    def _place(self, wanted: Wanted) -> torch.Tensor:
+        """A flat tensor; in the common memory it lies behind those that are there already."""
+        count = prod(wanted.stored.shape)
+        if self._memory is None:
+            return torch.empty(count, dtype=wanted.dtype)
+        place = self._memory[self._taken : self._taken + count * wanted.dtype.itemsize]
+        self._taken += wanted.size
+        return place.view(wanted.dtype)
 
     def _at(self, stored: Stored) -> FileIO:
         if self._file is None or self._file.name != str(stored.file):
@@ -78,22 +108,24 @@ class TensorReader:
         return self._whole[:size].view(stored.dtype).view(stored.shape)
 
     def _convert(self, file: FileIO, target: torch.Tensor, source: torch.dtype) -> None:
-        flat, piece = target.view(-1), self._piece.view(source)
-        for start in range(0, flat.numel(), piece.numel()):
-            place = flat[start : start + piece.numel()]
-            make_pages(place)
+        piece = self._piece.view(source)
+        for place in target.split(piece.numel()):
+            self._make_pages(place)
             values = piece[: place.numel()]
             fill(file, values)
             place.copy_(values)
 
+    def _straight(self, file: FileIO, target: torch.Tensor) -> None:
+        for place in target.split(PIECE // target.itemsize):
+            self._make_pages(place)
+            fill(file, place)
 
-def _straight(file: FileIO, target: torch.Tensor) -> None:
-    values = PIECE // target.itemsize
-    flat = target.view(-1)
-    for start in range(0, flat.numel(), values):
-        place = flat[start : start + values]
-        make_pages(place)
-        fill(file, place)
+
+def _aligned(size: int) -> torch.Tensor:
+    """Memory that nobody has touched; it begins where a large page may begin."""
+    memory = torch.empty(size + LARGE, dtype=torch.uint8)
+    first = -memory.data_ptr() % LARGE
+    return memory[first : first + size]
 
 
 def fill(file: FileIO, target: torch.Tensor) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from engines.errors import UserError
 from engines.identify.safetensors import read_safetensors
 from engines.layout import decoder_layout
 from engines.records import TensorInfo
-from engines.tensor_reader import Stored, TensorReader
+from engines.tensor_reader import Stored, TensorReader, Wanted
 
 log = logging.getLogger(__name__)
 
@@ -56,16 +56,27 @@ def load_module(
         return None
     high = getattr(part_class, "_keep_in_fp32_modules", None) or ()
     layout = decoder_layout(wanted.values(), device) if is_decoder else torch.contiguous_format
+    tensors: dict[str, Wanted] = {}
+    for name in sorted(stored, key=lambda each: (stored[each].file, stored[each].start)):
+        keep = dtype != torch.float32 and any(each in name.split(".") for each in high)
+        own = stored[name].dtype
+        tensors[name] = Wanted(stored[name], torch.float32 if keep else dtype if own.is_floating_point else own, layout)
     filled: dict[str, torch.Tensor] = {}
-    with TensorReader() as reader:
-        for name in sorted(stored, key=lambda each: (stored[each].file, stored[each].start)):
+    with TensorReader(_common_room(tensors.values(), dtype, device)) as reader:
+        for name, each in tensors.items():
             check()
-            keep = dtype != torch.float32 and any(each in name.split(".") for each in high)
-            own = stored[name].dtype
-            target = torch.float32 if keep else dtype if own.is_floating_point else own
-            filled[name] = reader.read(stored[name], target, layout).to(device)
+            filled[name] = reader.read(each).to(device)
     module.load_state_dict(filled, strict=True, assign=True)
     return module.to(device).eval().requires_grad_(False)
+
+
+def _common_room(tensors: Iterable[Wanted], dtype: torch.dtype, device: str) -> int:
+    """Bytes for all tensors together; 0 where they may be replaced one by one later, and each is to make room at once.
+
+    With a card they go there in turns; what is in 16 bits may have to become float32.
+    """
+    stay = device == "cpu" and dtype == torch.float32 and not torch.cuda.is_available()
+    return sum(each.size for each in tensors) if stay else 0
 
 
 def _empty(part_class: Any, folder: Path, dtype: torch.dtype) -> Any:

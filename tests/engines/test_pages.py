@@ -63,6 +63,53 @@ def test_short_and_empty_places_are_left_alone() -> None:
         make_pages(torch.empty(count, dtype=torch.uint8))
 
 
+PAGES = """
+import types
+from engines import pages
+
+def made(seconds):  # in stretches that take so long by a clock of our own; returns how often large pages were wished for, and not
+    memory = torch.empty(len(seconds) * pages.TRIED, dtype=torch.uint8)
+    clock, wishes = iter([each for after in seconds for each in (0.0, after)]), []
+    pages.time = types.SimpleNamespace(thread_time=lambda: next(clock))
+    maker = pages.PageMaker(memory)
+    maker._advise = lambda start, size, wish: wishes.append((wish, (memory.data_ptr() + len(memory) - start) // pages.TRIED))
+    for place in memory.split(pages.TRIED):
+        maker.make(place)
+    return wishes
+"""
+
+
+def test_large_pages_are_made_while_they_come_quicker() -> None:
+    """After the first stretch of small ones, and not any more when a stretch took twice as long; then never again."""
+    in_a_new_process(
+        PAGES
+        + """
+large, small = pages.LARGE_PAGES, pages.NO_LARGE_PAGES
+assert made([3.0, 1.0, 5.9, 1.0]) == [(large, 2)]
+assert made([3.0, 1.0, 6.1, 1.0, 1.0]) == [(large, 3), (small, 1)]
+assert made([3.0, 1.0, 1.0]) == []
+"""
+    )
+
+
+def test_a_long_stretch_keeps_what_is_written_into_it() -> None:
+    in_a_new_process(
+        """
+        from engines.pages import PageMaker
+        memory = torch.empty(SIZE, dtype=torch.uint8)
+        maker, late = PageMaker(memory), 0
+        for number, place in enumerate(memory.split(1_000_000)):
+            maker.make(place)
+            before = faults()
+            place.fill_(number % 251)
+            late += faults() - before
+        assert late < SIZE / PAGE / 10
+        for number, place in enumerate(memory.split(1_000_000)):
+            assert bool((place == number % 251).all())
+        """
+    )
+
+
 def test_what_is_freed_is_used_again_and_goes_back_at_the_end() -> None:
     in_a_new_process(
         """

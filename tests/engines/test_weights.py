@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engines.errors import Cancelled
-from engines.layout import channels_last
+from engines.layout import ALIGNMENT, channels_last
 from engines.loaders import READ_DIRECTLY
 from engines.registry import REGISTRY
-from engines.tensor_reader import PIECE, TensorReader
+from engines.tensor_reader import PIECE, TensorReader, Wanted
 from engines.tiny import _text_encoder
 from engines.weights import ENCODER_NAME, NAME, _stored, load_module
 
@@ -105,18 +105,34 @@ def test_a_decoder_is_read_into_the_layout_that_it_gets_otherwise(decoder: tuple
         assert torch.equal(value, ours[name]) and value.stride() == ours[name].stride(), name
 
 
-def test_tensors_longer_than_a_piece_are_read_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_tensors_longer_than_a_piece_are_read_whole(tmp_path: Path, together: bool) -> None:
     """In pieces, at the file's own offsets, converted or not: the same numbers as the format's own reader gives."""
     torch.manual_seed(4)
     sizes = {"short": (7,), "long": (3, PIECE // 2 + 5), "none": (0, 4), "number": ()}
     tensors = {name: torch.randn(size).half() for name, size in sizes.items()}
     save_file(tensors, tmp_path / NAME)
     stored = _stored(tmp_path, NAME)
-    with TensorReader() as reader:
-        for name, tensor in tensors.items():
-            for dtype in (torch.float32, torch.float16, torch.bfloat16):
-                read = reader.read(stored[name], dtype, torch.contiguous_format)
-                assert read.dtype == dtype and torch.equal(read, tensor.to(dtype)), (name, dtype)
+    dtypes = (torch.float32, torch.float16, torch.bfloat16)
+    wanted = [Wanted(stored[name], dtype) for name in tensors for dtype in dtypes]
+    with TensorReader(sum(each.size for each in wanted) if together else 0) as reader:
+        read = [reader.read(each) for each in wanted]
+    expected = [tensor.to(dtype) for tensor in tensors.values() for dtype in dtypes]
+    for each, right in zip(read, expected, strict=True):
+        assert each.dtype == right.dtype and torch.equal(each, right)
+        assert each.data_ptr() % ALIGNMENT == 0 or not each.numel()
+    assert len({each.untyped_storage().data_ptr() for each in read if each.numel()}) == (1 if together else 9)
+
+
+def test_weights_that_may_be_replaced_one_by_one_have_places_of_their_own(decoder: tuple[Any, Path]) -> None:
+    """Those in 16 bits become float32 when they break; in one piece the old ones would stay until the last."""
+    places = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        module = load_module(*decoder, dtype, "cpu", nothing)
+        places[dtype] = {each.untyped_storage().data_ptr() for each in module.parameters()}
+    assert len(places[torch.bfloat16]) == len(list(module.parameters()))
+    if not torch.cuda.is_available():
+        assert len(places[torch.float32]) == 1
 
 
 def test_weights_in_several_files_are_one_module(decoder: tuple[Any, Path]) -> None:
