@@ -30,6 +30,8 @@ class Pipelines:
             components = {**self._model.parts, "scheduler": scheduler}
             pipe = create_pipeline(self._model.family, request.task, components)
             pipe.set_progress_bar_config(disable=True)
+            if request.task is Task.VIDEO_TO_VIDEO:
+                _begin_where_it_is_cut(pipe)
             self._built[request.task] = prepare_pipeline(pipe, self._model.placement)
         pipe = self._built[request.task]
         pipe.scheduler = scheduler
@@ -43,3 +45,20 @@ class Pipelines:
         scheduler = create_sampler(request.sampler, request.scheduler, config, family.sampler_overrides)
         seed_sampler(scheduler, seed)
         return scheduler
+
+
+def _begin_where_it_is_cut(pipe: Any) -> None:
+    """Tell the sampler which step is the first one that is left: the strength leaves out those before.
+
+    diffusers' pipelines for videos do not, and a sampler that begins at its first level then puts the noise of that level on
+    the video, of which nothing is left to see.
+    """
+    cut = pipe.get_timesteps
+
+    def get_timesteps(num_inference_steps: int, timesteps: Any, strength: float, device: Any) -> Any:
+        left, count = cut(num_inference_steps, timesteps, strength, device)
+        if hasattr(pipe.scheduler, "set_begin_index"):
+            pipe.scheduler.set_begin_index(len(timesteps) - len(left))
+        return left, count
+
+    pipe.get_timesteps = get_timesteps

@@ -24,11 +24,13 @@ from engines.media.video_write import VideoWriter
 from engines.part_sizes import part_sizes
 from engines.pipeline import video_decode
 from engines.pipeline.decode import AS_PLANNED
+from engines.pipeline.pipelines import Pipelines
 from engines.pipeline.video_decode import DecoderInput, FrameSink, decode_video
 from engines.placement import decide_placement, machine_facts
 from engines.plan import Keep, Plan, Way
 from engines.records import ModelRecord
 from engines.resident import ResidentEngine
+from engines.samplers import default_schedule
 from engines.types import Artifact, GenerationRequest, Progress, Stage, Task, VideoFormat
 from engines.video_rules import DecodeKind
 
@@ -501,3 +503,50 @@ def test_a_disk_that_fills_while_a_video_is_made(studio: Studio, small_disk: Pat
     assert again.read_bytes() == whole
     assert (Stage.DENOISE in {progress.stage for progress in seen}) is (stage is Stage.DENOISE)
     assert [path.name for path in small_disk.iterdir()] == [again.name]
+
+
+REDRAWN = [(key, each) for key, task in ALL if task is Task.VIDEO_TO_VIDEO for each in VIDEO[key].samplers]
+
+
+@pytest.mark.parametrize(("key", "sampler"), REDRAWN)
+def test_a_video_that_is_drawn_anew_gets_the_noise_of_its_first_step(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, key: str, sampler: str
+) -> None:
+    """The strength leaves out the first steps; with their noise on it nothing of the video would be left."""
+    made: list[Any] = []
+    noised: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]] = []
+
+    def scheduler(self: Pipelines, request: GenerationRequest, seed: int) -> Any:
+        found = real(self, request, seed)
+        name = "add_noise" if hasattr(found, "add_noise") else "scale_noise"
+        adding = getattr(found, name)
+
+        def added(*arguments: torch.Tensor) -> torch.Tensor:
+            result = adding(*arguments)
+            sample, noise, times = arguments if name == "add_noise" else (arguments[0], arguments[2], arguments[1])
+            noised.append((sample, noise, result, float(times.flatten()[0])))
+            return result
+
+        setattr(found, name, added)
+        made.append(found)
+        return found
+
+    real = Pipelines.scheduler
+    monkeypatch.setattr(Pipelines, "scheduler", scheduler)
+    fields = {"sampler": sampler, "scheduler": default_schedule(sampler), "steps": 10, "strength": 0.4}
+    request = studio.request(key, Task.VIDEO_TO_VIDEO, **fields)
+    studio.make(request, studio.context(f"{key}-{sampler}-redrawn"))
+    sample, noise, result, time = noised[0]
+    columns = torch.stack([sample.flatten(), noise.flatten()], 1).double()
+    kept, added = torch.linalg.lstsq(columns, result.flatten().double()).solution.tolist()
+    assert added / kept == pytest.approx(noise_level(made[0], time), rel=0.1)
+    if getattr(made[0], "step_index", None) is not None:
+        assert made[0].step_index == len(made[0].timesteps), "its last step is the last one of its steps"
+
+
+def noise_level(scheduler: Any, time: float) -> float:
+    """Noise for each part of the video at a timestep, as the model was trained."""
+    if not hasattr(scheduler, "alphas_cumprod") or scheduler.config.get("use_flow_sigmas"):
+        return time / (scheduler.config.num_train_timesteps - time)
+    alpha = float(scheduler.alphas_cumprod[round(time)])
+    return ((1 - alpha) / alpha) ** 0.5
