@@ -44,7 +44,7 @@ PROMPTS = (
     *("a penguin moving to the left", "a star growing", "a cat jumping", "a ghost falling down", "a frog shrinking"),
     "a train moving to the right",
 )
-# Drawn anew from the first clip of `PROMPTS`, a fox jumping: another subject, the same motion.
+# Drawn anew from the first clip of `PROMPTS`, a fox jumping. The motion is said too: the model follows words more than a clip.
 ANEW = tuple(
     f"{each} jumping" for each in ("a cat", "a dog", "a penguin", "a ghost", "an owl", "a frog", "a panda", "a star")
 )
@@ -215,6 +215,7 @@ def main() -> int:
     parser.add_argument("--model", default="starter-video")
     parser.add_argument("--all", action="store_true", help="one clip of each subject, and no sheet")
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         first, second = Path(name, "words"), Path(name, "anew")
         first.mkdir()
