@@ -26,8 +26,6 @@ TRAINING_FACTS = (
     "trained_betas",
     "prediction_type",
     "rescale_betas_zero_snr",
-    "clip_sample",
-    "clip_sample_range",
     "thresholding",
     "dynamic_thresholding_ratio",
     "sample_max_value",
@@ -90,9 +88,11 @@ def _training_facts(base_config: Mapping[str, Any]) -> dict[str, Any]:
     base_class = getattr(diffusers, str(base_config.get("_class_name")), None)
     parameters = inspect.signature(base_class.__init__).parameters if base_class else {}
     defaults = {key: parameter.default for key, parameter in parameters.items() if key in TRAINING_FACTS}
-    # DDIM and DDPM clip by default, which is for pixels: only a model that says so itself is clipped.
-    facts = {**defaults, "clip_sample": False, **base_config}
-    return {key: facts[key] for key in TRAINING_FACTS if key in facts and facts[key] is not inspect.Parameter.empty}
+    facts = {**defaults, **base_config}
+    known = {key: facts[key] for key in TRAINING_FACTS if key in facts and facts[key] is not inspect.Parameter.empty}
+    # Clipping is for pixels, and no model here draws any. Some configurations ask for it all the same; diffusers' pipelines
+    # then mend the scheduler that they are built with, and no later one.
+    return {**known, "clip_sample": False}
 
 
 def _choices(entry: Sampler, plan: Schedule, facts: Mapping[str, Any], known: set[str]) -> tuple[dict[str, Any], str]:

@@ -17,6 +17,7 @@ from engines.plan import Plan
 from engines.records import ModelRecord
 from engines.registry import REGISTRY
 from engines.resident import ResidentEngine
+from engines.samplers import default_schedule
 from engines.types import GenerationRequest
 
 Requests = Callable[..., GenerationRequest]
@@ -65,6 +66,19 @@ def test_two_models_stay_and_the_first_is_not_read_again(
     again = make(engine, tiny_models["sd15"], tiny_request("sd15"), context("3", plan=roomy(tiny_models["sd15"])))
     assert (engine.loads, engine.resident) == (2, 2)
     assert first == again
+
+
+@pytest.mark.parametrize("sampler", ["DDIM", "Heun", "LCM"])
+def test_the_second_time_is_as_the_first(
+    tiny_models: Models, tiny_request: Requests, context: Contexts, sampler: str
+) -> None:
+    """The model's configuration asks to clip, which diffusers mends once, where a pipeline is built."""
+    engine, record = ResidentEngine(), tiny_models["sd2"]
+    request = tiny_request("sd2", sampler=sampler, scheduler=default_schedule(sampler, "Karras"))
+    engine.load(record, context("0", plan=roomy(record)))
+    assert engine._current.engine.model.parts["scheduler"]["clip_sample"] is True  # pyright: ignore
+    made = [make(engine, record, request, context(name, plan=roomy(record))) for name in ("1", "2")]
+    assert made[0] == made[1]
 
 
 def test_the_least_recently_used_goes_when_there_is_no_room(

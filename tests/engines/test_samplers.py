@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,13 +157,20 @@ def test_zero_terminal_snr_reaches_classes_without_the_flag(sampler: str) -> Non
 
 
 def test_only_facts_of_training_come_from_the_model() -> None:
-    config = {**STABLE_DIFFUSION, "clip_sample": None, "use_karras_sigmas": True, "solver_order": 9}
+    config = {**STABLE_DIFFUSION, "use_karras_sigmas": True, "solver_order": 9}
     scheduler = create_sampler(
         "DPM++ 2M", "Normal", {**config, "trained_betas": [0.01] * 500, "num_train_timesteps": 500}
     )
     assert scheduler.config.solver_order == 2
     assert len(scheduler.alphas_cumprod) == 500
-    assert create_sampler("DDIM", "Normal", {"_class_name": "EulerDiscreteScheduler"}).config.clip_sample is False
+
+
+@pytest.mark.parametrize("sampler", ["DDIM", "Heun", "LCM"])
+@pytest.mark.parametrize(
+    "config", [{"_class_name": "EulerDiscreteScheduler"}, {**STABLE_DIFFUSION, "clip_sample": True}]
+)
+def test_latents_are_never_clipped(sampler: str, config: dict[str, Any]) -> None:
+    assert create_sampler(sampler, "Normal", config).config.clip_sample is False
 
 
 def test_what_a_configuration_leaves_out_is_its_own_class_default() -> None:
