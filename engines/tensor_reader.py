@@ -70,7 +70,7 @@ class TensorReader:
         stored = wanted.stored
         file, target = self._at(stored), self._place(wanted)
         if len(stored.shape) == 4 and wanted.layout is torch.channels_last:
-            plain = self._room(stored)
+            plain = self._scratch(stored)
             fill(file, plain)
             self._make_pages(target)
             count, channels, height, width = stored.shape
@@ -97,7 +97,7 @@ class TensorReader:
         self._file.seek(stored.start)
         return self._file
 
-    def _room(self, stored: Stored) -> torch.Tensor:
+    def _scratch(self, stored: Stored) -> torch.Tensor:
         """Where a tensor lies until it has its layout: the same place for all, or each would leave a gap in the heap.
 
         The decoder of SD 1.5 (0.33 GB in float32) took 0.12 GB more with a place for each (measured).
